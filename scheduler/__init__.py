@@ -1,0 +1,1 @@
+"""Everything that puts work on queues: the tailer, first loads, and the reconcile loop. Never imports `workers`."""

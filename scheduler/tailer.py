@@ -1,0 +1,241 @@
+"""The tailer: follows one schema's change stream and sends what it says to the partition logs.
+
+Start, restart and loss of Redis are one procedure, `start_over`: reopen the stream at the checkpoint, continue each
+partition after its marker. A tailer may be one of several, or wake up after having been thought dead: what it sends
+is true whenever it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+from uuid import uuid4
+
+from scheduler.pending import Pending
+from scheduler.routing import Router
+from warp.change import BEGINNING, TableRef, cluster_seconds
+from warp.errors import StreamInvalid
+from warp.metadata.base import Metadata, SchemaState
+from warp.monitoring.logging import get_logger
+from warp.monitoring.metrics import TailerMetrics
+from warp.sources.base import ChangeStream, Source, StreamBatch, StreamPoint
+from warp.transport.base import Logs, Wakeups, apply_wakeup
+
+CHECK_SECONDS = 1.0
+"""How often the tailer looks at what has been applied, saves its checkpoint, and looks for what was lost."""
+POLL_SECONDS = 0.5
+"""The longest wait for the next change: a stop takes no longer than this."""
+FULL_SECONDS = 0.05
+"""The wait while the logs are at their high-water mark."""
+
+
+class TableRouting(Protocol):
+    """The settings of a table that concern its routing."""
+
+    @property
+    def batch_size(self) -> int:
+        """The most changes of one entry."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions it should have."""
+
+
+class Tailer:
+    """One schema's tailer. `tick` does one round and never blocks for longer than POLL_SECONDS."""
+
+    def __init__(
+        self,
+        schema: str,
+        source: Source,
+        metadata: Metadata,
+        logs: Logs,
+        wakeups: Wakeups,
+        *,
+        settings: Callable[[str], TableRouting],
+        high_water_mark: int,
+        clock: Callable[[], float],
+        wait: Callable[[float], object],
+    ) -> None:
+        """`settings` of a table by its name; `high_water_mark` in bytes of payload in the schema's logs; `clock` in
+        seconds, only ever growing; `wait` waits so many seconds, or until the process is told to stop."""
+        self._schema = schema
+        self._source = source
+        self._metadata = metadata
+        self._logs = logs
+        self._wakeups = wakeups
+        self._settings = settings
+        self._high_water_mark = high_water_mark
+        self._clock = clock
+        self._wait = wait
+        self._name = uuid4().hex[:12]
+        self._starts = 0
+        self._pending = Pending()
+        self._stream: ChangeStream | None = None
+        self._router = Router(schema, "", lambda table: settings(table).batch_size)
+        self._epoch = ""
+        self._next_check = 0.0
+        self._log_bytes = 0
+        self._source_ts = 0
+        self._switching: dict[str, str] = {}
+        """Tables that are to have another number of partitions, each with the position its markers have reached."""
+        self._metrics = TailerMetrics(schema)
+        self._log = get_logger(__name__).bind(schema=schema, tailer=self._name)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that the source had at hand is applied."""
+        return self._pending.changes == 0
+
+    def tick(self) -> None:
+        """One round: read what the stream has at hand, send it, and look after what was sent before.
+
+        Raises what source, metadata and transport raise; the tailer is to be told to `start_over` then.
+        """
+        if self._stream is None:
+            self.start_over()
+        if self._clock() >= self._next_check:
+            self.check()
+        if self._log_bytes >= self._high_water_mark:
+            self._metrics.paused.set(1)
+            self._wait(FULL_SECONDS)
+            self._next_check = min(self._next_check, self._clock() + FULL_SECONDS)
+            return
+        self._metrics.paused.set(0)
+        if self._switching and self._stream_position >= max(self._switching.values()):
+            self._switch_partitions()
+        else:
+            self._read()
+
+    def start_over(self) -> None:
+        """Reopen the stream at the checkpoint, and continue each partition after its marker."""
+        self.close()
+        self._starts += 1
+        self._epoch = f"{self._name}:{self._starts}"
+        state = self._metadata.schema(self._schema)
+        if state is None:
+            state = self._begin()
+        self._stream = self._source.open_stream(self._schema, state.checkpoint)
+        markers = self._metadata.markers(self._schema)
+        self._router = Router(self._schema, self._epoch, lambda table: self._settings(table).batch_size)
+        for table, of in self._metadata.partitions(self._schema).items():
+            positions = {number: markers.get((table, number), BEGINNING) for number in range(of)}
+            self._router.set_table(table, of, positions)
+            if of != self._settings(table).partitions:
+                self._switching[table] = max(positions.values())
+        self._next_check = 0.0
+        self._log.info("stream opened", checkpoint=state.checkpoint.position, epoch=self._epoch)
+
+    def _begin(self) -> SchemaState:
+        stream = self._source.open_stream(self._schema, None)
+        start = stream.point
+        stream.close()
+        tables = self._source.tables(self._schema)
+        partitions = {table.name: self._settings(table.name).partitions for table in tables}
+        self._log.info("schema is new", tables=len(tables), documents=sum(table.documents for table in tables))
+        return self._metadata.begin_schema(self._schema, start, tables, partitions)
+
+    def _read(self) -> None:
+        assert self._stream is not None
+        start = self._stream.point
+        try:
+            batch = self._stream.next_batch(min(POLL_SECONDS, max(0.0, self._next_check - self._clock())))
+        except StreamInvalid as error:
+            self._log.warning("stream is opened again", reason=str(error))
+            self._stream.close()
+            self._stream = self._source.open_stream(self._schema, start)
+            return
+        self._source_ts = max(self._source_ts, batch.source_ts)
+        for notice in batch.notices:
+            self._log.warning("event that changes no document is passed over", what=notice)
+        if batch.changes:
+            self._send(batch, start)
+
+    def _send(self, batch: StreamBatch, start: StreamPoint) -> None:
+        self._meet(self._router.unknown_tables(batch.changes))
+        correlation_id = uuid4().hex[:16]
+        routed = self._router.route(batch.changes, start, correlation_id)
+        if not routed:
+            return
+        self._logs.append([entry for entry, _ in routed])
+        for entry, sent in routed:
+            self._pending.add(entry.partition, sent)
+            self._log_bytes += sent.size
+        partitions = {entry.partition for entry, _ in routed}
+        self._wakeups.schedule([apply_wakeup(partition) for partition in sorted(partitions)], correlation_id)
+        self._metrics.sent(len(batch.changes))
+        self._log.debug("sent", correlation_id=correlation_id, changes=len(batch.changes), entries=len(routed))
+
+    def _meet(self, tables: set[str]) -> None:
+        """Tables that the stream brought: note them, and route by what is noted, which another tailer may have done."""
+        if tables:
+            self._metadata.add_tables(self._schema, {table: self._settings(table).partitions for table in tables})
+            known = self._metadata.partitions(self._schema)
+            for table in tables:
+                self._router.set_table(table, known[table], {})
+
+    def check(self) -> None:
+        """See what is applied, save the checkpoint, and start over if something that was sent is lost."""
+        assert self._stream is not None
+        markers = self._metadata.markers(self._schema)
+        self._pending.settle(markers)
+        watermark = self._pending.low_watermark(self._stream.point)
+        self._metadata.save_checkpoint(self._schema, watermark, self._source_ts)
+        backlog = self._logs.backlog(self._schema)
+        self._log_bytes = sum(log.bytes for log in backlog.values())
+        self._metrics.checked(
+            lag=max(0, cluster_seconds(self._source_ts) - cluster_seconds(watermark.ts)) if self._source_ts else 0,
+            changes=self._pending.changes,
+            size=self._log_bytes,
+        )
+        newest = list(self._pending.newest())
+        tails = self._logs.tails([partition for partition, _ in newest])
+        lost = [partition for (partition, last), tail in zip(newest, tails, strict=True) if (tail or "") < last]
+        if lost:
+            # Between the two looks a worker may have applied an entry and removed it.
+            self._pending.settle(self._metadata.markers(self._schema))
+            still = dict(self._pending.newest())
+            lost = [partition for partition in lost if partition in still]
+        if self._logs.take_resends(self._schema, self._epoch) or lost:
+            self._log.warning("entries are missing from the logs, starting over", partitions=len(lost))
+            self._metrics.restarts.inc()
+            self.start_over()
+            return
+        self._next_check = self._clock() + CHECK_SECONDS
+
+    @property
+    def _stream_position(self) -> str:
+        return self._stream.point.position if self._stream else BEGINNING
+
+    def _switch_partitions(self) -> None:
+        """Give tables their new number of partitions. Nothing is read meanwhile: what was read must be applied first,
+        so that all partitions, old and new, stand at one position."""
+        self._pending.settle(self._metadata.markers(self._schema))
+        position = self._stream_position
+        for table in sorted(self._switching):
+            if self._pending.holds(table):
+                continue
+            of = self._settings(table).partitions
+            if not self._metadata.repartition(TableRef(self._schema, table), of, position):
+                self._log.info("another tailer is ahead, starting over", table=table)
+                self.start_over()
+                return
+            self._router.set_table(table, of, dict.fromkeys(range(of), position))
+            del self._switching[table]
+            self._log.info("partitions changed", table=table, partitions=of)
+        if self._switching:
+            self._wait(FULL_SECONDS)
+
+    def finish(self) -> None:
+        """Save the checkpoint once more, and close."""
+        if self._stream is not None:
+            self.check()
+        self.close()
+
+    def close(self) -> None:
+        """Give the stream back and forget what was sent; what is applied stays applied."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        self._pending.clear()
+        self._switching.clear()

@@ -1,0 +1,194 @@
+"""The configuration as frozen models: global settings, schemas and tables, and how a table's settings resolve.
+
+What a single value may be stands in `fields`, what several of them say together in `rules`; reading files and the
+environment is `load`'s.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from warp.config import rules
+from warp.config.fields import (
+    DESTINATION_TYPES,
+    SOURCE_TYPES,
+    BatchSize,
+    Cron,
+    DeletionStrategy,
+    DestinationType,
+    LogBytes,
+    LogFormat,
+    LogLevel,
+    Partitions,
+    Port,
+    RedisUrl,
+    SchemaName,
+    SourceType,
+    TableName,
+)
+from warp.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class TableSettings:
+    """What holds for one table after global, schema and table level are laid over one another."""
+
+    batch_size: int
+    """Changes in one apply step."""
+    deletion_strategy: DeletionStrategy
+    partitions: int
+
+
+class _Section(BaseModel):
+    # A validation error must not carry its input: that may be a connection string.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class SourceConfig(_Section):
+    """Where changes come from."""
+
+    type: SourceType = "mongodb"
+    connection_string: SecretStr
+    database: str | None = None
+
+    @field_validator("connection_string")
+    @classmethod
+    def _check_connection_string(cls, dsn: SecretStr, info: ValidationInfo) -> SecretStr:
+        return SOURCE_TYPES[info.data["type"]](dsn) if "type" in info.data else dsn
+
+
+class DestinationConfig(_Section):
+    """Where rows and metadata go."""
+
+    type: DestinationType = "postgresql"
+    connection_string: SecretStr
+
+    @field_validator("connection_string")
+    @classmethod
+    def _check_connection_string(cls, dsn: SecretStr, info: ValidationInfo) -> SecretStr:
+        return DESTINATION_TYPES[info.data["type"]](dsn) if "type" in info.data else dsn
+
+
+class RedisConfig(_Section):
+    """The Redis server that holds logs and queues."""
+
+    connection_string: RedisUrl = SecretStr("redis://localhost:6379/0")
+
+
+class MonitoringConfig(_Section):
+    """What a process says about itself on stderr."""
+
+    log_level: LogLevel = "INFO"
+    log_format: LogFormat = "auto"
+    """`auto` is console where stderr is a terminal, and json elsewhere."""
+
+
+class WebConfig(_Section):
+    """Where `cartridge-warp web` listens. A port that nobody gives is `$PORT`, or else 8080."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class TableConfig(_Section):
+    """One table's own settings; what is None comes from its schema."""
+
+    name: TableName
+    stream_batch_size: BatchSize | None = None
+    deletion_strategy: DeletionStrategy | None = None
+    partitions: Partitions | None = None
+
+
+_UNNAMED_TABLE = TableConfig(name="-")
+
+
+class SchemaConfig(_Section):
+    """One mirrored database; what is None comes from the global level. All its tables are mirrored, named or not."""
+
+    name: SchemaName
+    mode: Literal["stream", "batch"] = "stream"
+    schedule: Cron | None = None
+    default_batch_size: BatchSize | None = None
+    deletion_strategy: DeletionStrategy | None = None
+    partitions: Partitions | None = None
+    tables: tuple[TableConfig, ...] = ()
+
+
+class Config(_Section):
+    """The whole configuration, validated whole: a `ValidationError` holds everything that is wrong with it."""
+
+    mode: Literal["single", "multi"] = "multi"
+    single_schema_name: SchemaName | None = None
+    source: SourceConfig
+    destination: DestinationConfig
+    redis: RedisConfig = RedisConfig()
+    schemas: tuple[SchemaConfig, ...] = ()
+    default_batch_size: BatchSize = 5000
+    deletion_strategy: DeletionStrategy = "hard"
+    partitions: Partitions = 1
+    log_high_water_mark: LogBytes = 256 * 2**20
+    """Bytes that one schema's logs may hold in Redis before its tailer stops reading."""
+    monitoring: MonitoringConfig = MonitoringConfig()
+    web: WebConfig = WebConfig()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check_rules(cls, data: Any, handler: ModelWrapValidatorHandler["Config"]) -> "Config":
+        """Rules look at the data as it came, so that a wrong value in one place does not hide them."""
+        data = rules.with_implied_schema(data)
+        problems = [
+            InitErrorDetails(type=PydanticCustomError("rule", "{allowed}", {"allowed": allowed}), loc=loc, input=found)
+            for loc, found, allowed in rules.violations(data)
+        ]
+        try:
+            config = handler(data)
+        except ValidationError as error:
+            problems = [*_details(error), *problems]
+        if problems:
+            raise ValidationError.from_exception_data(cls.__name__, problems, hide_input=True)
+        return config
+
+    def schema_named(self, name: str) -> SchemaConfig:
+        """The schema of this name; ConfigurationError, naming the known ones, if there is none."""
+        for schema in self.schemas:
+            if schema.name == name:
+                return schema
+        known = ", ".join(schema.name for schema in self.schemas)
+        raise ConfigurationError(f"schema {name!r} is not configured; known: {known}")
+
+    def selected_schemas(self, only: str | None = None) -> tuple[SchemaConfig, ...]:
+        """All schemas, or just `only`; ConfigurationError if that is not one of them."""
+        return self.schemas if only is None else (self.schema_named(only),)
+
+    def stream_schemas(self, only: str | None = None) -> tuple[SchemaConfig, ...]:
+        """The selected schemas that are mirrored from a change stream; ConfigurationError if `only` is unknown."""
+        return tuple(schema for schema in self.selected_schemas(only) if schema.mode == "stream")
+
+    def table(self, schema: str, table: str) -> TableSettings:
+        """What holds for a table, configured by name or not; ConfigurationError if the schema is unknown."""
+        above = self.schema_named(schema)
+        own = next((candidate for candidate in above.tables if candidate.name == table), _UNNAMED_TABLE)
+        return TableSettings(
+            batch_size=own.stream_batch_size or above.default_batch_size or self.default_batch_size,
+            deletion_strategy=own.deletion_strategy or above.deletion_strategy or self.deletion_strategy,
+            partitions=own.partitions or above.partitions or self.partitions,
+        )
+
+
+def _details(error: ValidationError) -> Iterator[InitErrorDetails]:
+    for line in error.errors(include_url=False):
+        # Rebuilt as custom errors, because a built-in one cannot be made again from its type alone.
+        kind = PydanticCustomError(line["type"], "{allowed}", {"allowed": line["msg"], **line.get("ctx", {})})
+        yield InitErrorDetails(type=kind, loc=line["loc"], input=line["input"])

@@ -1,0 +1,1 @@
+"""Where changes go. `base` is the contract, `registry` finds an implementation by its `type:`."""

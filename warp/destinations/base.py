@@ -1,0 +1,144 @@
+"""The contract of a destination: rows and progress, committed together.
+
+An implementation passes `tests/contract/test_destination.py`. The one rule on which everything else rests: **a row
+never goes back in time**. Every write carries the cluster time `ts` of the state it writes, the row keeps it, and a
+write that is older than its row changes nothing. Writing anything again therefore changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from warp.change import Delete, Key, Partition, TableRef, Write
+from warp.evolution.decide import Decision
+from warp.evolution.infer import Seen
+from warp.evolution.shape import Shape
+from warp.metadata.base import DeadLetter, Metadata
+from warp.sources.base import Chunk, StoredRow
+
+
+@dataclass(slots=True)
+class Written:
+    """What one `write` did. `stale` were older than their row, or deleted meanwhile: rightly left alone."""
+
+    upserted: int = 0
+    deleted: int = 0
+    stale: int = 0
+    kept: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Values kept in `_extra`, by field and reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionState:
+    """A partition's marker, locked by the transaction that read it."""
+
+    position: str
+    partitions: int
+    """The number of partitions the table has now; an entry routed by another number must be dropped."""
+    snapshot_open: bool
+
+
+class Transaction(Protocol):
+    """All of it commits, or none. One transaction touches one table."""
+
+    def lock_partition(self, partition: Partition) -> PartitionState | None:
+        """Lock a partition's marker until the end of the transaction, making it if need be.
+
+        None: another transaction has it. Whoever holds the lock is the only one that moves the marker.
+        """
+
+    def lock_chunk(self, ref: TableRef, chunk: int) -> Chunk | None:
+        """Lock a chunk of an open snapshot; None: it is loaded, or its snapshot closed, or another one has it."""
+
+    def shape(self, ref: TableRef) -> Shape | None:
+        """The table's shape, which cannot change before the end of the transaction; None: there is no table yet."""
+
+    def upsert(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
+        """Write whole documents of distinct keys, each unless its row is newer than the write.
+
+        Raises Poison where a document can never be stored; nothing of this call is written then, and the transaction
+        goes on.
+        """
+
+    def load(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
+        """`upsert` for rows of a snapshot: they also lose against a row, or a tombstone, of their own time."""
+
+    def delete(
+        self, ref: TableRef, shape: Shape, deletes: Sequence[Delete], *, soft: bool, tombstones: bool
+    ) -> Written:
+        """Delete documents of distinct keys, each unless its row is newer.
+
+        `soft`: mark the rows instead. `tombstones`: leave a note that `load` honours, row or no row.
+        """
+
+    def advance(self, partition: Partition, position: str, ts: int, changes: int) -> None:
+        """Move the marker of a locked partition, and count the changes applied with it."""
+
+    def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
+        """Note that a locked chunk is loaded up to `lower`, with `rows` more rows."""
+
+    def finish_chunk(self, ref: TableRef, chunk: int) -> None:
+        """Mark a locked chunk as loaded."""
+
+    def park(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep changes that can never be applied. The same change is kept once."""
+
+
+class Destination(Protocol):
+    """A database that rows and progress are written to. One object is used by one thread at a time."""
+
+    metadata: Metadata
+    """Progress as tailer, scheduler and `status` see it, each call a transaction of its own."""
+
+    def migrate(self) -> Sequence[str]:
+        """Make or update the metadata tables; returns the names of what was applied."""
+
+    def require_migrated(self) -> None:
+        """Raises Fatal, with the remedy, where `migrate` has not been run."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Commit at the end of the block, roll back when it is left by an exception.
+
+        Raises Transient where the same transaction later can succeed, Fatal where a person must act, ServerUnreachable.
+        """
+
+    def evolve(self, ref: TableRef, seen: Seen, *, soft_delete: bool, cause: str) -> Decision:
+        """Give a table the shape that it needs to take what was seen, in a transaction of its own.
+
+        Workers that do this at once take turns, and agree.
+        """
+
+    def tables(self, schema: str) -> dict[str, Shape]:
+        """The tables of a schema that exist, by the name of their source's table."""
+
+    def rows(self, ref: TableRef, shape: Shape, keys: Sequence[Key]) -> dict[Key, StoredRow]:
+        """The rows of those keys, without the ones softly deleted."""
+
+    def keys(self, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
+        """The keys of all rows, without the ones softly deleted, in lists of bounded size."""
+
+    def count(self, ref: TableRef, shape: Shape) -> int:
+        """How many rows there are, without the ones softly deleted."""
+
+    def clone(self) -> Destination:
+        """Another connection to the same database, for another thread."""
+
+    def close(self) -> None:
+        """Give back every connection. May be called twice."""
+
+
+def merged(results: Sequence[Written]) -> Written:
+    """The sum of several results."""
+    total = Written()
+    for result in results:
+        total.upserted += result.upserted
+        total.deleted += result.deleted
+        total.stale += result.stale
+        total.kept.update(result.kept)
+    return total
+
+

@@ -1,0 +1,1 @@
+"""PostgreSQL as a destination. Nothing outside this package, and the metadata store, knows SQL."""

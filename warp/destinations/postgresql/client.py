@@ -1,0 +1,72 @@
+"""A connection to PostgreSQL as this project uses it: reconnecting, with time-outs, and giving JSON back as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.conninfo import make_conninfo
+
+from warp.config.secrets import redact
+from warp.destinations.postgresql.errors import translated
+from warp.sources.base import StoredJson
+
+CONNECT_TIMEOUT = 10
+LOCK_TIMEOUT_MS = 10_000
+"""A step waits this long for a lock somebody else holds, then is tried again: nothing waits for ever."""
+STATEMENT_TIMEOUT_MS = 300_000
+
+
+class _JsonText(Loader):
+    """jsonb as the text that PostgreSQL sends."""
+
+    def load(self, data: bytes | bytearray | memoryview) -> StoredJson:
+        return StoredJson(bytes(data).decode())
+
+
+class Client:
+    """One connection, made when it is first needed and again after it broke. For one thread."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: psycopg.Connection | None = None
+        self.where = redact(dsn)
+        self.generation = 0
+        """Grows with every new connection: what lived in the session (temporary tables) is gone then."""
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection]:
+        """The connection, in autocommit mode; errors come out translated, and a broken connection is given up."""
+        with translated(self.where):
+            connection = self._open()
+            try:
+                yield connection
+            finally:
+                if connection.broken:
+                    self.close()
+
+    def _open(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(
+                make_conninfo(self._dsn, connect_timeout=CONNECT_TIMEOUT, application_name="cartridge-warp"),
+                autocommit=True,
+                options=(
+                    f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
+                    "-c client_min_messages=warning -c idle_in_transaction_session_timeout=120000"
+                ),
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+                tcp_user_timeout=30_000,
+            )
+            self._connection.adapters.register_loader("jsonb", _JsonText)
+            self.generation += 1
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -1,0 +1,83 @@
+"""PostgreSQL as a destination: `warp.destinations.base.Destination` over one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from warp.change import Key, TableRef
+from warp.destinations.base import Transaction
+from warp.destinations.postgresql import ddl, read_back
+from warp.destinations.postgresql.client import Client
+from warp.destinations.postgresql.stage import Stages
+from warp.destinations.postgresql.transaction import PostgresTransaction
+from warp.evolution.decide import Decision
+from warp.evolution.infer import Seen
+from warp.evolution.shape import Shape
+from warp.metadata import migrate, registry
+from warp.metadata.store import MetadataStore
+from warp.sources.base import StoredRow
+
+
+def open_destination(connection_string: str) -> PostgresDestination:
+    """Connect lazily: the first call finds out whether the server is there."""
+    return PostgresDestination(connection_string)
+
+
+class PostgresDestination:
+    """See `warp.destinations.base.Destination` for the contract of each method."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._client = Client(dsn)
+        self._stages = Stages()
+        self._generation = 0
+        self.metadata = MetadataStore(self._client)
+
+    def migrate(self) -> Sequence[str]:
+        with self._client.connection() as connection:
+            return [f"{number:03} {name}" for number, name, _ in migrate.migrate(connection)]
+
+    def require_migrated(self) -> None:
+        with self._client.connection() as connection:
+            migrate.require_migrated(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        with self._client.connection() as connection:
+            if self._client.generation != self._generation:
+                self._stages.forget()
+                self._generation = self._client.generation
+            try:
+                with connection.transaction():
+                    yield PostgresTransaction(connection, self._stages, self._client.where)
+            except BaseException:
+                self._stages.rolled_back()
+                raise
+            self._stages.committed()
+
+    def evolve(self, ref: TableRef, seen: Seen, *, soft_delete: bool, cause: str) -> Decision:
+        with self._client.connection() as connection, connection.transaction():
+            return ddl.evolve(connection, ref, seen, soft_delete=soft_delete, cause=cause)
+
+    def tables(self, schema: str) -> dict[str, Shape]:
+        with self._client.connection() as connection:
+            return registry.shapes(connection, schema)
+
+    def rows(self, ref: TableRef, shape: Shape, keys: Sequence[Key]) -> dict[Key, StoredRow]:
+        with self._client.connection() as connection:
+            return read_back.rows(connection, ref, shape, keys)
+
+    def keys(self, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
+        with self._client.connection() as connection:
+            yield from read_back.keys(connection, ref, shape)
+
+    def count(self, ref: TableRef, shape: Shape) -> int:
+        with self._client.connection() as connection:
+            return read_back.count(connection, ref, shape)
+
+    def clone(self) -> PostgresDestination:
+        return PostgresDestination(self._dsn)
+
+    def close(self) -> None:
+        self._client.close()

@@ -1,0 +1,97 @@
+"""Rows read back as the values of their documents: what `verify` compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import psycopg
+from psycopg import sql
+
+from warp.change import Key, TableRef
+from warp.destinations.postgresql.names import cell_key, field_name, key_cell, target
+from warp.destinations.postgresql.rows import EXTRA, KEY
+from warp.destinations.postgresql.transaction import key_type
+from warp.evolution.shape import Column, Shape
+from warp.sources.base import StoredJson, StoredRow
+from warp.values import Kind, ObjectIdText, Value
+
+BATCH = 10_000
+"""Keys in one list."""
+
+
+def rows(connection: psycopg.Connection, ref: TableRef, shape: Shape, keys: Sequence[Key]) -> dict[Key, StoredRow]:
+    """The rows of those keys."""
+    cells = {key_cell(shape, key): key for key in keys}
+    columns = list(shape.columns.items())
+    query = sql.SQL("SELECT {key}::text, {extra}{columns} FROM {table} WHERE {key} = ANY(%s::{type}[]){alive}").format(
+        key=sql.Identifier(KEY),
+        extra=sql.Identifier(EXTRA),
+        columns=sql.SQL("").join(sql.SQL(", {}").format(sql.Identifier(column.name)) for _, column in columns),
+        table=sql.Identifier(*target(ref)),
+        type=key_type(shape),
+        alive=_alive(shape, "AND"),
+    )
+    if key_type(shape) == sql.SQL("bigint"):
+        wanted: list[Any] = [int(cell) for cell in cells if not cell.startswith(("{", '"'))]
+    else:
+        wanted = list(cells)
+    found = connection.execute(_escaped(query), [wanted])
+    return {cells[cell]: _row(columns, extra, values) for cell, extra, *values in found}
+
+
+def keys(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
+    """The keys of all rows, by a server-side cursor."""
+    query = sql.SQL("SELECT {}::text FROM {}{}").format(
+        sql.Identifier(KEY), sql.Identifier(*target(ref)), _alive(shape, "WHERE")
+    )
+    with connection.transaction(), connection.cursor(name=f"keys_{uuid4().hex}") as cursor:
+        cursor.execute(query)
+        while batch := cursor.fetchmany(BATCH):
+            yield [cell_key(shape, cell) for (cell,) in batch]
+
+
+def count(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> int:
+    """How many rows there are."""
+    query = sql.SQL("SELECT count(*) FROM {}{}").format(sql.Identifier(*target(ref)), _alive(shape, "WHERE"))
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _alive(shape: Shape, word: str) -> sql.SQL:
+    if not shape.soft_delete:
+        return sql.SQL("")
+    return sql.SQL(" AND NOT is_deleted") if word == "AND" else sql.SQL(" WHERE NOT is_deleted")
+
+
+def _escaped(query: sql.Composed) -> bytes:
+    """The query as bytes, with the per cent signs of names doubled: psycopg reads a single one as a parameter."""
+    text = query.as_string()
+    head, tail = text.split("= ANY(%s", 1)
+    return (head.replace("%", "%%") + "= ANY(%s" + tail).encode()
+
+
+def _row(columns: Sequence[tuple[str, Column]], extra: StoredJson | None, values: Sequence[Any]) -> StoredRow:
+    row: dict[str, Value | StoredJson] = {
+        name: _value(column.kind, value)
+        for (name, column), value in zip(columns, values, strict=True)
+        if value is not None
+    }
+    if extra is not None:
+        fields: Mapping[str, Any] = orjson.loads(extra.text)
+        row.update({field_name(name): StoredJson(orjson.dumps(value).decode()) for name, value in fields.items()})
+    return row
+
+
+def _value(kind: Kind, value: Any) -> Value | StoredJson:
+    match kind:
+        case Kind.OBJECT_ID:
+            return ObjectIdText(value)
+        case Kind.TIMESTAMP:
+            assert isinstance(value, datetime)
+            return value.astimezone(UTC).replace(tzinfo=None)
+        case _:
+            return value  # type: ignore[no-any-return]

@@ -1,0 +1,165 @@
+"""The one write path: guarded upserts and deletes, and the progress that commits with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+from psycopg import sql
+
+from warp.change import Delete, KeyKind, Partition, TableRef, Write, cluster_seconds
+from warp.destinations.base import PartitionState, Written
+from warp.destinations.postgresql.errors import translated
+from warp.destinations.postgresql.names import key_cell, target
+from warp.destinations.postgresql.rows import EXTRA, KEY, TS, columns, lines
+from warp.destinations.postgresql.stage import Stages
+from warp.evolution.shape import Shape
+from warp.metadata import progress, registry
+from warp.metadata.base import DeadLetter
+from warp.sources.base import Chunk
+
+_COPY_BYTES = 256 * 1024
+"""Lines are handed to COPY in pieces of about this size."""
+
+
+class PostgresTransaction:
+    """See `warp.destinations.base.Transaction` for the contract of each method."""
+
+    def __init__(self, connection: psycopg.Connection, stages: Stages, where: str) -> None:
+        self._connection = connection
+        self._stages = stages
+        self._where = where
+        self._used: list[sql.Identifier] = []
+
+    def lock_partition(self, partition: Partition) -> PartitionState | None:
+        return progress.lock_partition(self._connection, partition)
+
+    def lock_chunk(self, ref: TableRef, chunk: int) -> Chunk | None:
+        return progress.lock_chunk(self._connection, ref, chunk)
+
+    def shape(self, ref: TableRef) -> Shape | None:
+        shape = registry.current(self._connection, ref)
+        if shape is None:
+            return None
+        # ALTER TABLE needs a stronger lock: from here on the shape stands still. It may have changed just before.
+        self._connection.execute(
+            sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(sql.Identifier(*target(ref)))
+        )
+        return registry.current(self._connection, ref)
+
+    def upsert(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
+        return self._write(ref, shape, writes, _STREAM)
+
+    def load(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
+        # Against deletes with tombstones, which take it exclusively: neither may miss the other's uncommitted row.
+        self._connection.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [str(ref)])
+        return self._write(ref, shape, writes, _SNAPSHOT)
+
+    def _write(self, ref: TableRef, shape: Shape, writes: Sequence[Write], statement: sql.SQL) -> Written:
+        if not writes:
+            return Written()
+        written = Written()
+        with translated(self._where), self._connection.transaction():
+            stage = self._stages.stage(self._connection, ref, shape)
+            if stage in self._used:
+                self._connection.execute(sql.SQL("TRUNCATE {}").format(stage))
+            self._used.append(stage)
+            ordered = sorted(writes, key=_key_text)
+            with self._connection.cursor() as cursor:
+                with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(stage)) as copy:
+                    piece: list[str] = []
+                    size = 0
+                    for line in lines(shape, ordered, written.kept):
+                        piece.append(line)
+                        size += len(line)
+                        if size > _COPY_BYTES:
+                            copy.write("\n".join(piece) + "\n")
+                            piece.clear()
+                            size = 0
+                    if piece:
+                        copy.write("\n".join(piece) + "\n")
+                cursor.execute(_upsert(statement, ref, shape, stage))
+                written.upserted = cursor.rowcount
+        written.stale = len(writes) - written.upserted
+        return written
+
+    def delete(
+        self, ref: TableRef, shape: Shape, deletes: Sequence[Delete], *, soft: bool, tombstones: bool
+    ) -> Written:
+        if not deletes:
+            return Written()
+        cells = [key_cell(shape, delete.key) for delete in deletes]
+        stamps = [delete.ts for delete in deletes]
+        if tombstones:
+            self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(ref)])
+            progress.bury(self._connection, ref, cells, stamps)
+        statement = (_SOFT_DELETE if soft else _DELETE).format(
+            table=sql.Identifier(*target(ref)), key=sql.Identifier(KEY), ts=sql.Identifier(TS), type=key_type(shape)
+        )
+        if soft:
+            seconds = [cluster_seconds(stamp) for stamp in stamps]
+            done = self._connection.execute(statement, [cells, stamps, seconds]).rowcount
+        else:
+            done = self._connection.execute(statement, [cells, stamps]).rowcount
+        return Written(deleted=done, stale=len(deletes) - done)
+
+    def advance(self, partition: Partition, position: str, ts: int, changes: int) -> None:
+        progress.advance(self._connection, partition, position, ts, changes)
+
+    def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
+        progress.shrink_chunk(self._connection, ref, chunk, lower, rows)
+
+    def finish_chunk(self, ref: TableRef, chunk: int) -> None:
+        progress.finish_chunk(self._connection, ref, chunk)
+
+    def park(self, letters: Sequence[DeadLetter]) -> None:
+        progress.park(self._connection, letters)
+
+
+def _key_text(write: Write) -> str:
+    """Rows are locked in the same order by everyone, so that two writers of one table do not deadlock."""
+    return write.key.text
+
+
+def key_type(shape: Shape) -> sql.SQL:
+    """The type of the key column."""
+    return sql.SQL("bigint") if shape.key_kind == KeyKind.INT and not shape.mixed_keys else sql.SQL("text")
+
+
+_INSERT = "INSERT INTO {table} AS held ({columns}) SELECT {columns} FROM {stage} AS new"
+_ON_CONFLICT = "ON CONFLICT ({key}) DO UPDATE SET {assignments} WHERE held.{ts}"
+_STREAM = sql.SQL(f"{_INSERT} {_ON_CONFLICT} <= excluded.{{ts}}")
+"""A change wins against a row of its own time: changes of one transaction share a cluster time, and come in order."""
+_SNAPSHOT = sql.SQL(
+    f"{_INSERT} WHERE NOT EXISTS (SELECT FROM cartridge_warp.tombstones AS gone "
+    "WHERE gone.schema_name = {schema_name} AND gone.table_name = {table_name} "
+    f"AND gone.key = new.{{key}}::text AND gone.ts >= new.{{ts}}) {_ON_CONFLICT} < excluded.{{ts}}"
+)
+"""A row that was read at a time may be older than a change of that very time: it loses."""
+
+_DELETE = sql.SQL(
+    "DELETE FROM {table} AS held USING unnest(%s::text[], %s::bigint[]) AS gone (key, ts) "
+    "WHERE held.{key} = gone.key::{type} AND held.{ts} <= gone.ts"
+)
+_SOFT_DELETE = sql.SQL(
+    "UPDATE {table} AS held SET is_deleted = true, deleted_at = to_timestamp(gone.seconds), {ts} = gone.ts "
+    "FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS gone (key, ts, seconds) "
+    "WHERE held.{key} = gone.key::{type} AND held.{ts} <= gone.ts AND NOT held.is_deleted"
+)
+
+
+def _upsert(statement: sql.SQL, ref: TableRef, shape: Shape, stage: sql.Identifier) -> sql.Composed:
+    names = columns(shape)
+    assignments: list[sql.Composable] = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names[1:]]
+    if shape.soft_delete:
+        assignments.append(sql.SQL("is_deleted = false, deleted_at = NULL"))
+    return statement.format(
+        table=sql.Identifier(*target(ref)),
+        columns=sql.SQL(", ").join(map(sql.Identifier, names)),
+        stage=stage,
+        key=sql.Identifier(KEY),
+        ts=sql.Identifier(TS),
+        assignments=sql.SQL(", ").join(assignments),
+        schema_name=sql.Literal(ref.schema),
+        table_name=sql.Literal(ref.table),
+    )

@@ -1,0 +1,126 @@
+"""The contract of the metadata store: what tailer, scheduler and `status` know about progress.
+
+Everything here is a statement about what has been committed; nothing in it is guessed from Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from warp.change import Key, Operation, TableRef
+from warp.sources.base import Chunk, SourceTable, StreamPoint
+
+
+class SnapshotState(StrEnum):
+    """Where the first load of a table stands. `NONE`: the stream brought the table, there was nothing to load."""
+
+    NONE = "none"
+    PLANNED = "planned"
+    LOADING = "loading"
+    DONE = "done"
+
+    @property
+    def open(self) -> bool:
+        """Whether chunks may still be written, so that deletes must leave tombstones."""
+        return self in (SnapshotState.PLANNED, SnapshotState.LOADING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaState:
+    """A schema's checkpoint. Everything up to `checkpoint` is applied; the stream is reopened there."""
+
+    name: str
+    start_ts: int
+    checkpoint: StreamPoint
+    checkpointed_at: datetime
+    source_ts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableState:
+    """One table as the metadata has it."""
+
+    ref: TableRef
+    target_name: str
+    partitions: int
+    snapshot: SnapshotState
+    documents_estimate: int
+    chunks: int
+    chunks_loaded: int
+    rows_loaded: int
+    changes_applied: int
+    open_letters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A change that can never be applied: parked in the same transaction that moves the position past it."""
+
+    ref: TableRef
+    key: Key
+    operation: Operation
+    position: str
+    ts: int
+    payload: bytes
+    error_class: str
+    error: str
+    """Without document values."""
+    correlation_id: str
+
+
+class Metadata(Protocol):
+    """Each call is a transaction of its own. Raises Transient, Fatal or ServerUnreachable as a `Destination` does."""
+
+    def schema(self, name: str) -> SchemaState | None:
+        """A schema's state; None before its stream was first opened."""
+
+    def begin_schema(
+        self, name: str, start: StreamPoint, tables: Sequence[SourceTable], partitions: Mapping[str, int]
+    ) -> SchemaState:
+        """Note where the stream of a new schema begins, and plan a snapshot of each table that exists already.
+
+        The tables must have been listed after `start`. Where the schema has begun already, that beginning stands.
+        """
+
+    def save_checkpoint(self, name: str, checkpoint: StreamPoint, source_ts: int) -> None:
+        """Move a schema's checkpoint; it never goes back, whoever asks."""
+
+    def markers(self, schema: str) -> dict[tuple[str, int], str]:
+        """The position of each partition, by table and number; one that is missing stands at BEGINNING."""
+
+    def partitions(self, schema: str) -> dict[str, int]:
+        """The number of partitions of each table that is known."""
+
+    def add_tables(self, schema: str, partitions: Mapping[str, int]) -> None:
+        """Note tables that the stream brought, with the number of partitions they are routed by. Known ones stay."""
+
+    def repartition(self, ref: TableRef, partitions: int, position: str) -> bool:
+        """Give a table another number of partitions, all of which stand at `position` then.
+
+        All its changes up to `position` must be applied. False, and nothing is done, where a marker is beyond it:
+        somebody else has read further.
+        """
+
+    def tables(self, schema: str) -> list[TableState]:
+        """The tables of a schema, in order of name."""
+
+    def add_chunks(self, ref: TableRef, chunks: Iterable[Chunk]) -> int:
+        """Store the chunks of a planned snapshot and open it for loading; returns how many.
+
+        Where another scheduler has done so already, its chunks stand.
+        """
+
+    def missing_chunks(self, ref: TableRef, limit: int) -> list[int]:
+        """The first chunks of a snapshot that are not loaded."""
+
+    def close_snapshot(self, ref: TableRef) -> bool:
+        """Close a snapshot whose chunks are all loaded, and drop its tombstones; False: it is not, or was closed."""
+
+    def log_error(
+        self, schema: str, table: str | None, error: Exception, remedy: str | None, correlation_id: str | None
+    ) -> None:
+        """Keep an error for a person to find. The text must hold no document values."""

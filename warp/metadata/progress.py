@@ -1,0 +1,117 @@
+"""Progress inside a transaction of the destination: markers, chunks, tombstones and dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+import psycopg
+
+from warp.change import Partition, TableRef
+from warp.destinations.postgresql.names import identifier
+from warp.metadata.base import DeadLetter, SnapshotState
+from warp.destinations.base import PartitionState
+from warp.sources.base import Chunk
+
+_LOCK_PARTITION = """
+    SELECT marker.position, known.partitions, known.snapshot
+    FROM cartridge_warp.sync_markers AS marker
+    JOIN cartridge_warp.sync_tables AS known USING (schema_name, table_name)
+    WHERE schema_name = %s AND table_name = %s AND marker.partition = %s
+    FOR UPDATE OF marker SKIP LOCKED
+"""
+
+
+def lock_partition(connection: psycopg.Connection, partition: Partition) -> PartitionState | None:
+    """Lock a marker, making it where it is missing; None: another transaction has it."""
+    place = [partition.schema, partition.table, partition.number]
+    row = connection.execute(_LOCK_PARTITION, place).fetchone()
+    if row is None:
+        connection.execute(
+            "INSERT INTO cartridge_warp.sync_tables (schema_name, table_name, target_name, partitions) "
+            "VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [partition.schema, partition.table, identifier(partition.table), partition.of],
+        )
+        connection.execute(
+            "INSERT INTO cartridge_warp.sync_markers (schema_name, table_name, partition) VALUES (%s, %s, %s) "
+            "ON CONFLICT DO NOTHING",
+            place,
+        )
+        row = connection.execute(_LOCK_PARTITION, place).fetchone()
+        if row is None:
+            return None
+    return PartitionState(position=row[0], partitions=row[1], snapshot_open=SnapshotState(row[2]).open)
+
+
+def advance(connection: psycopg.Connection, partition: Partition, position: str, ts: int, changes: int) -> None:
+    """Move a locked marker."""
+    connection.execute(
+        "UPDATE cartridge_warp.sync_markers SET position = %s, ts = %s, changes_applied = changes_applied + %s, "
+        "updated_at = now() WHERE schema_name = %s AND table_name = %s AND partition = %s AND position <= %s",
+        [position, ts, changes, partition.schema, partition.table, partition.number, position],
+    )
+
+
+def lock_chunk(connection: psycopg.Connection, ref: TableRef, chunk: int) -> Chunk | None:
+    """Lock a chunk that is to be loaded."""
+    row = connection.execute(
+        "SELECT lower_bound, upper_bound FROM cartridge_warp.snapshot_chunks "
+        "JOIN cartridge_warp.sync_tables USING (schema_name, table_name) "
+        "WHERE schema_name = %s AND table_name = %s AND chunk = %s AND finished_at IS NULL AND snapshot = 'loading' "
+        "FOR UPDATE OF snapshot_chunks SKIP LOCKED",
+        [ref.schema, ref.table, chunk],
+    ).fetchone()
+    return Chunk(lower=row[0], upper=row[1]) if row else None
+
+
+def shrink_chunk(connection: psycopg.Connection, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
+    """Move the lower bound of a locked chunk up to what is loaded."""
+    connection.execute(
+        "UPDATE cartridge_warp.snapshot_chunks SET lower_bound = %s, rows_loaded = rows_loaded + %s "
+        "WHERE schema_name = %s AND table_name = %s AND chunk = %s",
+        [lower, rows, ref.schema, ref.table, chunk],
+    )
+
+
+def finish_chunk(connection: psycopg.Connection, ref: TableRef, chunk: int) -> None:
+    """Mark a locked chunk as loaded."""
+    connection.execute(
+        "UPDATE cartridge_warp.snapshot_chunks SET finished_at = now() "
+        "WHERE schema_name = %s AND table_name = %s AND chunk = %s",
+        [ref.schema, ref.table, chunk],
+    )
+
+
+def bury(connection: psycopg.Connection, ref: TableRef, keys: Sequence[str], stamps: Sequence[int]) -> None:
+    """Leave tombstones; of two for one key the later counts."""
+    connection.execute(
+        "INSERT INTO cartridge_warp.tombstones AS held (schema_name, table_name, key, ts) "
+        "SELECT %s, %s, gone.key, gone.ts FROM unnest(%s::text[], %s::bigint[]) AS gone (key, ts) "
+        "ON CONFLICT (schema_name, table_name, key) DO UPDATE SET ts = greatest(held.ts, excluded.ts)",
+        [ref.schema, ref.table, list(keys), list(stamps)],
+    )
+
+
+def park(connection: psycopg.Connection, letters: Sequence[DeadLetter]) -> None:
+    """Keep dead letters; the same change is kept once."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO cartridge_warp.dead_letters (schema_name, table_name, key, operation, position, ts, payload, "
+            "error_class, error, correlation_id) VALUES (%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s) "
+            "ON CONFLICT (schema_name, table_name, position, md5(key::text)) DO NOTHING",
+            [
+                (
+                    letter.ref.schema,
+                    letter.ref.table,
+                    orjson.dumps({"kind": letter.key.kind.value, "text": letter.key.text}).decode(),
+                    letter.operation.value,
+                    letter.position,
+                    letter.ts,
+                    letter.payload,
+                    letter.error_class,
+                    letter.error,
+                    letter.correlation_id,
+                )
+                for letter in letters
+            ],
+        )

@@ -1,0 +1,38 @@
+"""`schema_registry`: the shape of each table, one row per version."""
+
+from __future__ import annotations
+
+import orjson
+import psycopg
+
+from warp.change import TableRef
+from warp.evolution.shape import Shape
+
+
+def current(connection: psycopg.Connection, ref: TableRef) -> Shape | None:
+    """The latest shape of a table; None where it has never been made."""
+    row = connection.execute(
+        "SELECT version, shape::text FROM cartridge_warp.schema_registry "
+        "WHERE schema_name = %s AND table_name = %s ORDER BY version DESC LIMIT 1",
+        [ref.schema, ref.table],
+    ).fetchone()
+    return Shape.from_json(row[0], orjson.loads(row[1])) if row else None
+
+
+def shapes(connection: psycopg.Connection, schema: str) -> dict[str, Shape]:
+    """The latest shape of every table of a schema."""
+    found = connection.execute(
+        "SELECT DISTINCT ON (table_name) table_name, version, shape::text FROM cartridge_warp.schema_registry "
+        "WHERE schema_name = %s ORDER BY table_name, version DESC",
+        [schema],
+    )
+    return {table: Shape.from_json(version, orjson.loads(shape)) for table, version, shape in found}
+
+
+def record(connection: psycopg.Connection, ref: TableRef, shape: Shape, cause: str) -> None:
+    """Keep a new version."""
+    connection.execute(
+        "INSERT INTO cartridge_warp.schema_registry (schema_name, table_name, version, shape, cause) "
+        "VALUES (%s, %s, %s, %s::jsonb, %s)",
+        [ref.schema, ref.table, shape.version, orjson.dumps(shape.to_json()).decode(), cause],
+    )

@@ -1,0 +1,212 @@
+"""The metadata store in PostgreSQL: `warp.metadata.base.Metadata`, each call a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+from contextlib import AbstractContextManager
+
+import psycopg
+from psycopg.rows import dict_row
+
+from warp.change import TableRef
+from warp.destinations.postgresql.names import identifier
+from warp.metadata.base import SchemaState, SnapshotState, TableState
+from warp.sources.base import Chunk, SourceTable, StreamPoint
+
+
+class Connects(Protocol):
+    """What the store needs of a client."""
+
+    def connection(self) -> AbstractContextManager[psycopg.Connection]:
+        """A connection in autocommit mode."""
+
+
+class MetadataStore:
+    """See `warp.metadata.base.Metadata` for the contract of each method."""
+
+    def __init__(self, client: Connects) -> None:
+        self._client = client
+
+    def schema(self, name: str) -> SchemaState | None:
+        rows = self._rows("SELECT * FROM cartridge_warp.sync_schemas WHERE schema_name = %s", [name])
+        return _schema_state(rows[0]) if rows else None
+
+    def begin_schema(
+        self, name: str, start: StreamPoint, tables: Sequence[SourceTable], partitions: Mapping[str, int]
+    ) -> SchemaState:
+        with self._client.connection() as connection, connection.transaction():
+            begun = connection.execute(
+                "INSERT INTO cartridge_warp.sync_schemas (schema_name, start_ts, checkpoint, checkpoint_ts, source_ts) "
+                "VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                [name, start.ts, start.position, start.ts, start.ts],
+            ).rowcount
+            if begun:
+                with connection.cursor() as cursor:
+                    cursor.executemany(
+                        "INSERT INTO cartridge_warp.sync_tables "
+                        "(schema_name, table_name, target_name, partitions, snapshot, documents_estimate) "
+                        "VALUES (%s, %s, %s, %s, 'planned', %s)",
+                        [
+                            (name, table.name, identifier(table.name), partitions[table.name], table.documents)
+                            for table in tables
+                        ],
+                    )
+        state = self.schema(name)
+        assert state is not None
+        return state
+
+    def save_checkpoint(self, name: str, checkpoint: StreamPoint, source_ts: int) -> None:
+        self._execute(
+            "UPDATE cartridge_warp.sync_schemas SET checkpoint = greatest(checkpoint, %s), "
+            "checkpoint_ts = greatest(checkpoint_ts, %s), source_ts = greatest(source_ts, %s), checkpointed_at = now() "
+            "WHERE schema_name = %s",
+            [checkpoint.position, checkpoint.ts, source_ts, name],
+        )
+
+    def markers(self, schema: str) -> dict[tuple[str, int], str]:
+        rows = self._rows(
+            "SELECT table_name, partition, position FROM cartridge_warp.sync_markers WHERE schema_name = %s", [schema]
+        )
+        return {(row["table_name"], row["partition"]): row["position"] for row in rows}
+
+    def partitions(self, schema: str) -> dict[str, int]:
+        rows = self._rows(
+            "SELECT table_name, partitions FROM cartridge_warp.sync_tables WHERE schema_name = %s", [schema]
+        )
+        return {row["table_name"]: row["partitions"] for row in rows}
+
+    def add_tables(self, schema: str, partitions: Mapping[str, int]) -> None:
+        with self._client.connection() as connection, connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO cartridge_warp.sync_tables (schema_name, table_name, target_name, partitions) "
+                "VALUES (%s, %s, %s, %s) ON CONFLICT (schema_name, table_name) DO NOTHING",
+                [(schema, table, identifier(table), number) for table, number in partitions.items()],
+            )
+
+    def repartition(self, ref: TableRef, partitions: int, position: str) -> bool:
+        place = [ref.schema, ref.table]
+        with self._client.connection() as connection, connection.transaction():
+            markers = connection.execute(
+                "SELECT position FROM cartridge_warp.sync_markers WHERE schema_name = %s AND table_name = %s FOR UPDATE",
+                place,
+            ).fetchall()
+            if any(marker > position for (marker,) in markers):
+                return False
+            connection.execute(
+                "UPDATE cartridge_warp.sync_tables SET partitions = %s WHERE schema_name = %s AND table_name = %s",
+                [partitions, *place],
+            )
+            connection.execute(
+                "INSERT INTO cartridge_warp.sync_markers AS held (schema_name, table_name, partition, position) "
+                "SELECT %s, %s, number, %s FROM generate_series(0, %s - 1) AS number "
+                "ON CONFLICT (schema_name, table_name, partition) DO UPDATE SET position = excluded.position",
+                [*place, position, partitions],
+            )
+        return True
+
+    def tables(self, schema: str) -> list[TableState]:
+        return [_table_state(row) for row in self._rows(_TABLES, [schema])]
+
+    def add_chunks(self, ref: TableRef, chunks: Iterable[Chunk]) -> int:
+        place = [ref.schema, ref.table]
+        with self._client.connection() as connection, connection.transaction():
+            planned = connection.execute(
+                "UPDATE cartridge_warp.sync_tables SET snapshot = 'loading', snapshot_started_at = now() "
+                "WHERE schema_name = %s AND table_name = %s AND snapshot = 'planned'",
+                place,
+            ).rowcount
+            if not planned:
+                return 0
+            number = 0
+            with connection.cursor() as cursor:
+                for number, chunk in enumerate(chunks, 1):
+                    cursor.execute(
+                        "INSERT INTO cartridge_warp.snapshot_chunks "
+                        "(schema_name, table_name, chunk, lower_bound, upper_bound) VALUES (%s, %s, %s, %s, %s)",
+                        [*place, number, chunk.lower, chunk.upper],
+                    )
+            return number
+
+    def missing_chunks(self, ref: TableRef, limit: int) -> list[int]:
+        rows = self._rows(
+            "SELECT chunk FROM cartridge_warp.snapshot_chunks "
+            "WHERE schema_name = %s AND table_name = %s AND finished_at IS NULL ORDER BY chunk LIMIT %s",
+            [ref.schema, ref.table, limit],
+        )
+        return [row["chunk"] for row in rows]
+
+    def close_snapshot(self, ref: TableRef) -> bool:
+        place = [ref.schema, ref.table]
+        with self._client.connection() as connection, connection.transaction():
+            closed = connection.execute(
+                "UPDATE cartridge_warp.sync_tables AS known SET snapshot = 'done', snapshot_finished_at = now() "
+                "WHERE schema_name = %s AND table_name = %s AND snapshot = 'loading' AND NOT EXISTS ("
+                "SELECT FROM cartridge_warp.snapshot_chunks AS chunk WHERE chunk.schema_name = known.schema_name "
+                "AND chunk.table_name = known.table_name AND chunk.finished_at IS NULL)",
+                place,
+            ).rowcount
+            if closed:
+                connection.execute(
+                    "DELETE FROM cartridge_warp.tombstones WHERE schema_name = %s AND table_name = %s", place
+                )
+        return bool(closed)
+
+    def log_error(
+        self, schema: str, table: str | None, error: Exception, remedy: str | None, correlation_id: str | None
+    ) -> None:
+        self._execute(
+            "INSERT INTO cartridge_warp.error_log (schema_name, table_name, error_class, error, remedy, correlation_id)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            [schema, table, type(error).__name__, str(error), remedy, correlation_id],
+        )
+
+    def _rows(self, query: str, values: Sequence[object]) -> list[dict[str, Any]]:
+        with self._client.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query.encode(), values).fetchall()
+
+    def _execute(self, query: str, values: Sequence[object]) -> None:
+        with self._client.connection() as connection:
+            connection.execute(query.encode(), values)
+
+
+_TABLES = """
+    SELECT known.*, coalesce(chunk.chunks, 0) AS chunks, coalesce(chunk.chunks_loaded, 0) AS chunks_loaded,
+           coalesce(chunk.rows_loaded, 0) AS rows_loaded, coalesce(marker.changes_applied, 0) AS changes_applied,
+           coalesce(letter.open_letters, 0) AS open_letters
+    FROM cartridge_warp.sync_tables AS known
+    LEFT JOIN (SELECT schema_name, table_name, count(*) AS chunks, count(finished_at) AS chunks_loaded,
+                      sum(rows_loaded) AS rows_loaded
+               FROM cartridge_warp.snapshot_chunks GROUP BY 1, 2) AS chunk USING (schema_name, table_name)
+    LEFT JOIN (SELECT schema_name, table_name, sum(changes_applied) AS changes_applied
+               FROM cartridge_warp.sync_markers GROUP BY 1, 2) AS marker USING (schema_name, table_name)
+    LEFT JOIN (SELECT schema_name, table_name, count(*) AS open_letters
+               FROM cartridge_warp.dead_letters WHERE state = 'open' GROUP BY 1, 2) AS letter
+              USING (schema_name, table_name)
+    WHERE known.schema_name = %s ORDER BY known.table_name
+"""
+
+
+def _schema_state(row: dict[str, Any]) -> SchemaState:
+    return SchemaState(
+        name=row["schema_name"],
+        start_ts=row["start_ts"],
+        checkpoint=StreamPoint(position=row["checkpoint"], ts=row["checkpoint_ts"]),
+        checkpointed_at=row["checkpointed_at"],
+        source_ts=row["source_ts"],
+    )
+
+
+def _table_state(row: dict[str, Any]) -> TableState:
+    return TableState(
+        ref=TableRef(row["schema_name"], row["table_name"]),
+        target_name=row["target_name"],
+        partitions=row["partitions"],
+        snapshot=SnapshotState(row["snapshot"]),
+        documents_estimate=row["documents_estimate"],
+        chunks=row["chunks"],
+        chunks_loaded=row["chunks_loaded"],
+        rows_loaded=int(row["rows_loaded"]),
+        changes_applied=int(row["changes_applied"]),
+        open_letters=row["open_letters"],
+    )

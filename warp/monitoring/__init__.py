@@ -1,0 +1,1 @@
+"""What cartridge-warp says about itself: logs, metrics, health."""

@@ -1,0 +1,1 @@
+"""MongoDB as a source. Nothing outside this package knows BSON."""

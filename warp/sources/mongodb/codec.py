@@ -1,0 +1,183 @@
+"""BSON documents as keys and records: what each BSON type becomes on its way to a row, and keys both ways."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import bson
+import orjson
+from bson import Binary, CodecOptions, Decimal128, Int64, ObjectId
+from bson.codec_options import DatetimeConversion
+
+from warp.change import Key, KeyKind, Record
+from warp.sources.mongodb.extended_json import NotRelaxed, canonical_bytes, relaxed
+from warp.sources.mongodb.parse import parse
+from warp.values import ObjectIdText, Opaque, Structured, Value
+
+OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="surrogateescape"
+)
+"""Decode whatever mongod holds: dates past the year 9999 as DatetimeMS, bytes that are not UTF-8 as lone surrogates."""
+
+_INT64 = range(-(2**63), 2**63)
+
+
+class BsonStructured(Structured):
+    """An object or array that keeps its BSON value for the canonical form."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, text: str, value: Any) -> None:
+        super().__init__(text)
+        self.value = value
+
+    def exact(self) -> bytes:
+        return canonical_bytes(self.value)
+
+
+def _structured(value: Any, suspicious: bool) -> Value:
+    try:
+        return BsonStructured(relaxed(value, suspicious=suspicious), value)
+    except NotRelaxed:
+        return Opaque(canonical_bytes(value), "not_json")
+
+
+def _decimal(value: Decimal128) -> Value:
+    number = value.to_decimal()
+    if not number.is_finite() or (number.is_zero() and number.is_signed()):
+        return Opaque(canonical_bytes(value), "decimal_special")
+    return number
+
+
+def _binary(value: Binary) -> Value:
+    if value.subtype == bson.binary.UUID_SUBTYPE and len(value) == 16:
+        return UUID(bytes=bytes(value))
+    return Opaque(canonical_bytes(value), "binary_subtype")
+
+
+_SCALARS: dict[type, Callable[[Any], Value]] = {
+    Int64: int,
+    ObjectId: lambda value: ObjectIdText(value),
+    Decimal128: _decimal,
+    Binary: _binary,
+}
+_AS_THEY_ARE = frozenset({type(None), bool, int, float, str, bytes, datetime})
+
+
+def record_of(document: dict[str, Any], *, suspicious: bool) -> Record:
+    """The fields of a decoded document except `_id`.
+
+    `suspicious`: names with a meaning in Extended JSON were seen in the bytes it came from.
+    """
+    record: dict[str, Value] = {}
+    for name, value in document.items():
+        kind = value.__class__
+        if kind in _AS_THEY_ARE:
+            record[name] = value
+        elif kind is dict or kind is list:
+            record[name] = _structured(value, suspicious)
+        else:
+            scalar = _SCALARS.get(kind)
+            record[name] = scalar(value) if scalar else Opaque(canonical_bytes(value), "bson_type")
+    record.pop("_id", None)
+    return record
+
+
+def key_of(value: Any) -> Key:
+    """The key that an `_id` is. Values that MongoDB holds equal give one key."""
+    if value.__class__ is ObjectId:
+        return Key(KeyKind.OBJECT_ID, str(value))
+    if value.__class__ is str:
+        return Key(KeyKind.STRING, value)
+    number = _canonical_number(value)
+    if number.__class__ is int and number in _INT64:
+        return Key(KeyKind.INT, str(number))
+    return Key(KeyKind.JSON, canonical_bytes(_canonical_numbers(value)).decode())
+
+
+def key_value(key: Key) -> Any:
+    """An `_id` that MongoDB holds equal to the one which gave this key."""
+    match key.kind:
+        case KeyKind.OBJECT_ID:
+            return ObjectId(key.text)
+        case KeyKind.STRING:
+            return key.text
+        case KeyKind.INT:
+            return Int64(key.text)
+        case KeyKind.JSON:
+            return parse(orjson.loads(key.text))
+
+
+def _canonical_number(value: Any) -> Any:
+    """One representative of all numbers that are equal to a number; any other value as it is."""
+    match value:
+        case bool():
+            return value
+        case int():
+            return int(value)
+        case float():
+            return int(value) if value.is_integer() else value
+        case Decimal128() if (number := value.to_decimal()).is_finite():
+            if number.adjusted() < 40 and number == number.to_integral_value():
+                return int(number)
+            as_double = float(number)
+            return as_double if Decimal(as_double) == number else Decimal128(number.normalize())
+        case _:
+            return value
+
+
+def _canonical_numbers(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _canonical_numbers(item) for name, item in value.items()}
+        case list():
+            return [_canonical_numbers(item) for item in value]
+        case _:
+            number = _canonical_number(value)
+            if number.__class__ is int:
+                return Int64(number) if number in _INT64 else Decimal128(Decimal(number).normalize())
+            return number
+
+
+_HASHED_AS_THEY_ARE = frozenset(b"\x02\x05\x07\x08\x09")
+"""BSON types whose equal values have equal bytes: string, binary, ObjectId, bool, date."""
+
+
+def key_hash(document_key: bytes) -> int:
+    """A number that is the same for every `_id` that MongoDB holds equal, from the BSON of `documentKey`.
+
+    Only `_id` counts: the other fields of a sharded collection's document key can change.
+    """
+    if document_key[4:9].endswith(b"_id\0") and document_key[4] in _HASHED_AS_THEY_ARE:
+        return zlib.crc32(document_key[9 : 9 + _length(document_key)])
+    value = bson.decode(document_key, OPTIONS).get("_id")
+    if value.__class__ in (ObjectId, str):
+        value = {"_id": value}
+        return key_hash(bson.encode(value))
+    return zlib.crc32(key_of(value).text.encode("utf-8", "surrogateescape"))
+
+
+def _length(document_key: bytes) -> int:
+    """The length of the value of the first element, `_id`, whose type is one of `_HASHED_AS_THEY_ARE`."""
+    match document_key[4]:
+        case 0x07:
+            return 12
+        case 0x02:
+            return 4 + int(struct.unpack_from("<i", document_key, 9)[0])
+        case 0x05:
+            return 5 + int(struct.unpack_from("<i", document_key, 9)[0])
+        case 0x08:
+            return 1
+        case _:
+            return 8
+
+
+def split_document(document: Mapping[str, Any], *, suspicious: bool) -> tuple[Key, Record]:
+    """The key and the record of a whole document."""
+    return key_of(document["_id"]), record_of(dict(document), suspicious=suspicious)

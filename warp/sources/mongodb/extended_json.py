@@ -1,0 +1,143 @@
+"""BSON values as Extended JSON v2 and back, so that nothing is lost on the way through jsonb.
+
+Two forms, by the specification (mongodb/specifications, extended-json): relaxed, for columns people query, and
+canonical, for `_extra`. Two additions where jsonb or the specification cannot tell values apart:
+`{"$utf8": base64}` for a string that jsonb refuses, and `{"$object": [[name, value], …]}` for an object whose names
+could be taken for one of these wrappers, or stand in it twice.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import datetime
+from typing import Any
+
+import orjson
+from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+
+from warp.values import EPOCH, exact_double, exact_string, iso_date, milliseconds
+
+WRAPPERS = frozenset(
+    "$oid $date $numberInt $numberLong $numberDouble $numberDecimal $binary $uuid $code $scope $timestamp "
+    "$regularExpression $dbPointer $minKey $maxKey $symbol $undefined $utf8 $object".split()
+)
+"""Names with a meaning in Extended JSON: an object of the user's that has one is written as `$object`."""
+
+WRAPPER_NAME = re.compile(b"(?:%s)\0" % b"|".join(re.escape(name.encode()) for name in sorted(WRAPPERS)))
+"""Finds such a name, or what looks like one, in BSON bytes."""
+
+_FAST = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+class NotRelaxed(Exception):
+    """The value has no relaxed form that jsonb holds exactly."""
+
+
+def relaxed(value: Any, *, suspicious: bool) -> str:
+    """Relaxed Extended JSON of an object or array.
+
+    `suspicious` says that `WRAPPER_NAME` was found in the bytes it came from. Raises NotRelaxed.
+    """
+    try:
+        text = orjson.dumps(value, _relaxed_leaf, _FAST)
+    except orjson.JSONEncodeError:
+        raise NotRelaxed from None
+    if suspicious or b"\\u0000" in text or b"null" in text or b"-0.0" in text:
+        _refuse_inexact(value)
+    return text.decode()
+
+
+def _relaxed_leaf(value: Any) -> Any:
+    if value.__class__ is Int64:
+        return int(value)
+    if isinstance(value, datetime):
+        return {"$date": iso_date(value)} if value >= EPOCH else {"$date": {"$numberLong": str(milliseconds(value))}}
+    return _leaf(value)
+
+
+def _refuse_inexact(value: Any) -> None:
+    """Raises NotRelaxed for what orjson or jsonb would change: NaN (null), -0.0 (0), U+0000, names of wrappers."""
+    match value:
+        case dict():
+            if not WRAPPERS.isdisjoint(value) or any("\0" in name for name in value):
+                raise NotRelaxed
+            for item in value.values():
+                _refuse_inexact(item)
+        case list():
+            for item in value:
+                _refuse_inexact(item)
+        case float():
+            if value != value or value in (float("inf"), float("-inf")) or (value == 0 and str(value) == "-0.0"):
+                raise NotRelaxed
+        case str():
+            if "\0" in value:
+                raise NotRelaxed
+
+
+def canonical(value: Any) -> Any:
+    """Canonical Extended JSON of any BSON value, as objects that orjson writes and jsonb holds exactly."""
+    match value:
+        case None | bool():
+            return value
+        case Code() | Int64():
+            return _leaf(value)
+        case str():
+            return exact_string(value)
+        case int():
+            return {"$numberInt" if -(2**31) <= value < 2**31 else "$numberLong": str(value)}
+        case float():
+            return exact_double(value)
+        case dict():
+            pairs = [[exact_string(name), canonical(item)] for name, item in value.items()]
+            if not WRAPPERS.isdisjoint(value) or any(not isinstance(name, str) for name, _ in pairs):
+                return {"$object": pairs}
+            return dict(pairs)
+        case list():
+            return [canonical(item) for item in value]
+        case _:
+            return _leaf(value)
+
+
+def canonical_bytes(value: Any) -> bytes:
+    """`canonical`, written."""
+    return orjson.dumps(canonical(value))
+
+
+def _leaf(value: Any) -> Any:
+    match value:
+        case ObjectId():
+            return {"$oid": str(value)}
+        case datetime():
+            return {"$date": {"$numberLong": str(milliseconds(value))}}
+        case DatetimeMS():
+            return {"$date": {"$numberLong": str(int(value))}}
+        case Int64():
+            return {"$numberLong": str(int(value))}
+        case Decimal128():
+            return {"$numberDecimal": str(value)}
+        case bytes():
+            subtype = value.subtype if isinstance(value, Binary) else 0
+            return {"$binary": {"base64": base64.b64encode(value).decode(), "subType": f"{subtype:02x}"}}
+        case Code():
+            code: dict[str, Any] = {"$code": exact_string(str(value))}
+            return code if value.scope is None else code | {"$scope": canonical(dict(value.scope))}
+        case Regex():
+            return {"$regularExpression": {"pattern": exact_string(str(value.pattern)), "options": _options(value)}}
+        case Timestamp():
+            return {"$timestamp": {"t": value.time, "i": value.inc}}
+        case MinKey():
+            return {"$minKey": 1}
+        case MaxKey():
+            return {"$maxKey": 1}
+        case DBRef():
+            return canonical(dict(value.as_doc()))
+        case _:
+            raise TypeError(f"not a BSON value: {type(value).__name__}")
+
+
+_REGEX_FLAGS = {re.I: "i", re.L: "l", re.M: "m", re.S: "s", re.U: "u", re.X: "x"}
+
+
+def _options(regex: Regex[Any]) -> str:
+    return "".join(letter for flag, letter in _REGEX_FLAGS.items() if regex.flags & flag)

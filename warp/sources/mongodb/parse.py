@@ -1,0 +1,156 @@
+"""Extended JSON read back as BSON values, and when two BSON values are the same: what `verify` rests on."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+
+from warp.sources.base import StoredJson
+from warp.values import EPOCH, ObjectIdText
+
+_FLAGS = {"i": re.I, "l": re.L, "m": re.M, "s": re.S, "u": re.U, "x": re.X}
+
+
+def parse(value: Any) -> Any:
+    """The BSON value that a value of Extended JSON, relaxed or canonical, stands for.
+
+    Raises ValueError where the JSON is not what `extended_json` writes.
+    """
+    match value:
+        case list():
+            return [parse(item) for item in value]
+        case dict():
+            names = frozenset(value)
+            wrapper = _WRAPPERS.get(names)
+            return wrapper(value) if wrapper else {name: parse(item) for name, item in value.items()}
+        case _:
+            return value
+
+
+def _string(value: Any) -> str:
+    text = parse(value)
+    if not isinstance(text, str):
+        raise ValueError("not a string of Extended JSON")
+    return text
+
+
+def _date(value: dict[str, Any]) -> datetime | DatetimeMS:
+    date = value["$date"]
+    if isinstance(date, str):
+        return datetime.fromisoformat(date).astimezone(UTC).replace(tzinfo=None)
+    moment = int(date["$numberLong"])
+    try:
+        return EPOCH + timedelta(milliseconds=moment)
+    except OverflowError:
+        return DatetimeMS(moment)
+
+
+def _binary(value: dict[str, Any]) -> bytes:
+    inner = value["$binary"]
+    return Binary(base64.b64decode(inner["base64"]), int(inner["subType"], 16))
+
+
+def _regex(value: dict[str, Any]) -> Regex[str]:
+    inner = value["$regularExpression"]
+    flags = 0
+    for letter in inner["options"]:
+        flags |= _FLAGS[letter]
+    return Regex(_string(inner["pattern"]), flags)
+
+
+_WRAPPERS: dict[frozenset[str], Callable[[dict[str, Any]], Any]] = {
+    frozenset({"$oid"}): lambda v: ObjectId(v["$oid"]),
+    frozenset({"$date"}): _date,
+    frozenset({"$numberInt"}): lambda v: int(v["$numberInt"]),
+    frozenset({"$numberLong"}): lambda v: Int64(v["$numberLong"]),
+    frozenset({"$numberDouble"}): lambda v: float(v["$numberDouble"]),
+    frozenset({"$numberDecimal"}): lambda v: Decimal128(v["$numberDecimal"]),
+    frozenset({"$binary"}): _binary,
+    frozenset({"$code"}): lambda v: Code(_string(v["$code"])),
+    frozenset({"$code", "$scope"}): lambda v: Code(_string(v["$code"]), parse(v["$scope"])),
+    frozenset({"$regularExpression"}): _regex,
+    frozenset({"$timestamp"}): lambda v: Timestamp(v["$timestamp"]["t"], v["$timestamp"]["i"]),
+    frozenset({"$minKey"}): lambda _: MinKey(),
+    frozenset({"$maxKey"}): lambda _: MaxKey(),
+    frozenset({"$utf8"}): lambda v: base64.b64decode(v["$utf8"]).decode("utf-8", "surrogateescape"),
+    frozenset({"$object"}): lambda v: {_string(name): parse(item) for name, item in v["$object"]},
+}
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two BSON values are the same, order of fields and width of numbers aside.
+
+    8, 8 as long, 8.0 and Decimal128 8 are the same; -0.0 and 0.0 are not, true and 1 are not, and NaN is itself.
+    """
+    match left:
+        case bool() | None:
+            return left is right
+        case int() | float() | Decimal128() | Decimal():
+            return _same_number(left, right)
+        case dict() | DBRef():
+            left, right = _plain(left), _plain(right)
+            return bool(
+                isinstance(right, dict)
+                and left.keys() == right.keys()
+                and all(same(item, right[name]) for name, item in left.items())
+            )
+        case list():
+            return (
+                isinstance(right, list)
+                and len(left) == len(right)
+                and all(same(one, other) for one, other in zip(left, right, strict=True))
+            )
+        case bytes():
+            return isinstance(right, bytes) and bytes(left) == bytes(right) and _subtype(left) == _subtype(right)
+        case Code():
+            return isinstance(right, Code) and str(left) == str(right) and same(left.scope, right.scope)
+        case DatetimeMS():
+            return isinstance(right, DatetimeMS) and int(left) == int(right)
+        case _:
+            return left.__class__ is right.__class__ and bool(left == right)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value.as_doc()) if isinstance(value, DBRef) else value
+
+
+def _subtype(value: bytes) -> int:
+    return value.subtype if isinstance(value, Binary) else 0
+
+
+def _same_number(left: Any, right: Any) -> bool:
+    if isinstance(right, bool) or not isinstance(right, int | float | Decimal128 | Decimal):
+        return False
+    one, other = _number(left), _number(right)
+    if one != one or other != other:
+        return one != one and other != other
+    return bool(one == other) and (one != 0 or _negative(one) == _negative(other))
+
+
+def _number(value: Any) -> Any:
+    return value.to_decimal() if isinstance(value, Decimal128) else value
+
+
+def _negative(zero: Any) -> bool:
+    return str(zero).startswith("-")
+
+
+def stored_value(value: Any) -> Any:
+    """The BSON value that a row's value stands for: a `warp.values` scalar, or JSON."""
+    match value:
+        case StoredJson():
+            return parse(orjson.loads(value.text))
+        case ObjectIdText():
+            return ObjectId(str(value))
+        case UUID():
+            return Binary(value.bytes, 4)
+        case _:
+            return value

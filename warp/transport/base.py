@@ -1,0 +1,120 @@
+"""The contract of the transport: partition logs and wake-ups. An implementation passes `tests/contract/test_transport.py`.
+
+Both may lose anything at any time, deliver twice, or come back with an older state: sender and receiver must be, and
+are, right all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from warp.change import Partition, TableRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A true statement: "these are all the changes of this partition after `prev`, up to `last`"."""
+
+    partition: Partition
+    prev: str
+    last: str
+    changes: int
+    epoch: str
+    """Names one start of one tailer: a gap is reported to whoever left it."""
+    correlation_id: str
+    payload: bytes
+    """Changes in the source's own bytes, joined."""
+
+
+class StoredEntry(NamedTuple):
+    """An entry as it lies in its log."""
+
+    id: str
+    entry: Entry
+
+
+class Backlog(NamedTuple):
+    """What lies in a log and is not yet applied."""
+
+    changes: int
+    bytes: int
+
+
+class Logs(Protocol):
+    """One log for each partition. Raises Transient or ServerUnreachable; after that nothing is known of what was sent."""
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Append entries to their logs, in that order."""
+
+    def read(self, partition: Partition, after: str | None, count: int) -> list[StoredEntry]:
+        """Up to `count` entries in order, after the entry of that id or from the beginning."""
+
+    def remove(self, partition: Partition, stored: Sequence[StoredEntry]) -> None:
+        """Delete entries; those already gone are passed over."""
+
+    def tails(self, partitions: Sequence[Partition]) -> list[str | None]:
+        """`last` of the newest entry of each log; None where a log is empty."""
+
+    def backlog(self, schema: str) -> Mapping[tuple[str, int], Backlog]:
+        """What lies in the logs of a schema, by table and partition."""
+
+    def request_resend(self, schema: str, epochs: Iterable[str]) -> None:
+        """Tell the tailers that entries of theirs are missing."""
+
+    def take_resends(self, schema: str, epoch: str) -> bool:
+        """Whether a resend was asked of that epoch; the request is gone then."""
+
+
+class Wakeup(NamedTuple):
+    """Work for some worker: drain a partition (`kind` "apply"), or load a chunk of a snapshot (`kind` "load")."""
+
+    kind: str
+    ref: TableRef
+    number: int
+    """The partition, or the chunk."""
+    of: int
+    """The number of partitions it was routed by; 0 for a chunk."""
+
+    @property
+    def name(self) -> str:
+        """Distinct for distinct work."""
+        return f"{self.kind}:{self.ref}:{self.number}"
+
+    @property
+    def partition(self) -> Partition:
+        """The partition to drain."""
+        return Partition(self.ref.schema, self.ref.table, self.number, self.of)
+
+
+def apply_wakeup(partition: Partition) -> Wakeup:
+    """The wake-up that has a partition drained."""
+    return Wakeup("apply", partition.ref, partition.number, partition.of)
+
+
+def load_wakeup(ref: TableRef, chunk: int) -> Wakeup:
+    """The wake-up that has a chunk of a snapshot loaded."""
+    return Wakeup("load", ref, chunk, 0)
+
+
+class Wakeups(Protocol):
+    """At most one wake-up is under way for the same work, as long as its lease is renewed."""
+
+    def schedule(self, wakeups: Sequence[Wakeup], correlation_id: str) -> int:
+        """Queue those that are not scheduled already; returns how many were."""
+
+    def revive(self, wakeups: Sequence[Wakeup], correlation_id: str) -> int:
+        """Queue those that are neither in a queue nor held by a worker that lives; returns how many were."""
+
+    def requeue(self, wakeup: Wakeup, correlation_id: str) -> None:
+        """Put work back at the end of its queue."""
+
+    def claim(self, wakeup: Wakeup) -> bool:
+        """Take the lease if nobody has it."""
+
+    def renew(self, wakeup: Wakeup) -> None:
+        """Hold the lease for another while, whoever had it."""
+
+    def release(self, wakeup: Wakeup) -> None:
+        """Give the lease back."""

@@ -1,0 +1,43 @@
+"""The names of everything in Redis. A schema's name holds no dot (MongoDB forbids it), so that nothing is ambiguous."""
+
+from __future__ import annotations
+
+from warp.change import Partition, TableRef
+
+LEASE_SECONDS = 5
+"""How long a worker holds work without a sign of life. A killed worker costs about this long."""
+QUEUED_SECONDS = 3600
+"""How long a wake-up that waits in its queue counts as scheduled, if nobody looks whether it still waits."""
+QUEUE_PREFIX = "warp:"
+IDLE_QUEUE = "warp:idle"
+"""A queue that stays empty: a worker must listen to something before the first table exists."""
+
+
+def log(partition: Partition) -> str:
+    """A Redis Stream: the entries of a partition."""
+    return f"warp:log:{partition.schema}.{partition.table}:{partition.number}"
+
+
+def backlog(schema: str) -> str:
+    """A hash: what lies in each log, `table:number:of:changes` and `table:number:of:bytes`."""
+    return f"warp:backlog:{schema}"
+
+
+def resend(schema: str) -> str:
+    """A set: the epochs of which entries are missing."""
+    return f"warp:resend:{schema}"
+
+
+def scheduled(name: str) -> str:
+    """The lease of a wake-up."""
+    return f"warp:scheduled:{name}"
+
+
+def tailer_lease(schema: str) -> str:
+    """Which tailer serves a schema; it only avoids wasted work."""
+    return f"warp:tailer:{schema}"
+
+
+def queue(kind: str, ref: TableRef) -> str:
+    """The RQ queue of a table's changes, or of its first load."""
+    return f"{QUEUE_PREFIX}{kind}:{ref}"

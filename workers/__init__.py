@@ -1,0 +1,1 @@
+"""Everything that takes work off queues: applying changes and loading chunks. Never imports `scheduler`."""

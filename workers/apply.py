@@ -1,0 +1,220 @@
+"""Applying a partition's log: one transaction of the destination for each step, and the lease around a run of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from warp.change import Change, Delete, Partition, TableRef, Write
+from warp.config import TableSettings
+from warp.destinations.base import Destination, Transaction, Written, merged
+from warp.evolution.decide import decide
+from warp.evolution.infer import Seen
+from warp.evolution.shape import Shape
+from warp.metadata.base import DeadLetter
+from warp.monitoring import metrics
+from warp.monitoring.logging import get_logger
+from warp.sources.base import Source
+from warp.transport.base import Logs, StoredEntry
+from workers.sequence import Sequence as Sequenced
+from workers.sequence import coalesce, sequence
+from workers.write import write_all
+
+READ_ENTRIES = 16
+"""Entries read from a log at once; each is of about a megabyte at most."""
+READ_BYTES = 16 * 1024 * 1024
+"""Payload of one step at most, give or take one entry."""
+
+
+class Outcome(Enum):
+    """What a step found."""
+
+    APPLIED = "applied"
+    EMPTY = "empty"
+    BUSY = "busy"
+    """Another worker has the partition."""
+
+
+class ShapeTooSmall(Exception):
+    """The table must be given columns first, outside of this transaction."""
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__("the table must evolve")
+        self.seen = seen
+
+
+class Applier:
+    """Applies logs to tables. For one thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        destination: Destination,
+        logs: Logs,
+        *,
+        settings: Callable[[TableRef], TableSettings],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`settings` of a table; `now` in seconds since 1970."""
+        self._source = source
+        self._destination = destination
+        self._logs = logs
+        self._settings = settings
+        self._now = now
+        self._log = get_logger(__name__)
+
+    def step(self, partition: Partition) -> Outcome:
+        """Apply what lies at the head of a partition's log.
+
+        Raises Transient, Fatal or ServerUnreachable, with nothing changed; the log keeps its entries.
+        """
+        started = self._now()
+        while True:
+            try:
+                with self._destination.transaction() as transaction:
+                    done = self._transact(transaction, partition)
+                break
+            except ShapeTooSmall as small:
+                evolve(self._destination, partition.ref, small.seen, self._settings(partition.ref), str(partition))
+        if done is None:
+            return Outcome.BUSY
+        if not done.read:
+            return Outcome.EMPTY
+        if done.gaps:
+            self._logs.request_resend(partition.schema, done.gaps)
+            self._log.warning("entries are missing, asked for them again", partition=str(partition))
+        self._logs.remove(partition, done.read)
+        if done.apply:
+            metrics.STEP_SECONDS.labels(partition.schema).observe(self._now() - started)
+        return Outcome.APPLIED
+
+    def _transact(self, transaction: Transaction, partition: Partition) -> Sequenced | None:
+        state = transaction.lock_partition(partition)
+        if state is None:
+            return None
+        settings = self._settings(partition.ref)
+        steps = sequence(state.position, state.partitions, self._read(partition, settings.batch_size))
+        changes = [
+            change
+            for item, after in steps.apply
+            for change in self._source.decode(item.entry.payload)
+            if change.position > after
+        ]
+        if not changes:
+            return steps
+        final = coalesce(changes)
+        deletes = [Delete(change.key, change.ts) for change in final.deletes]
+        writes = [Write(change.key, change.ts, change.record or {}) for change in final.whole]
+        writes += self._looked_up(partition.ref, final.lookups)
+        shape = fitting_shape(transaction, partition.ref, writes, deletes, settings)
+        written = transaction.delete(
+            partition.ref,
+            shape,
+            deletes,
+            soft=settings.deletion_strategy == "soft",
+            tombstones=state.snapshot_open,
+        )
+        upserted, poison = write_all(lambda some: transaction.upsert(partition.ref, shape, some), writes)
+        if poison:
+            last = {change.key: change for change in changes}
+            transaction.park([self._letter(partition.ref, last[write.key], steps, error) for write, error in poison])
+        transaction.advance(partition, steps.position, changes[-1].ts, len(changes))
+        self._report(partition, changes, merged([written, upserted]), len(poison), steps)
+        return steps
+
+    def _read(self, partition: Partition, changes: int) -> list[StoredEntry]:
+        """Entries from the head of the log, up to about so many changes, few enough to bound the memory they take."""
+        stored: list[StoredEntry] = []
+        total, count = 0, 1
+        while total < changes:
+            found = self._logs.read(partition, stored[-1].id if stored else None, count)
+            stored += found
+            total += sum(item.entry.changes for item in found)
+            size = sum(len(item.entry.payload) for item in stored)
+            if len(found) < count or size >= READ_BYTES:
+                break
+            count = max(1, min(READ_ENTRIES, READ_BYTES * len(stored) // max(1, size) - len(stored)))
+        return stored
+
+    def _looked_up(self, ref: TableRef, changes: Sequence[Change]) -> list[Write]:
+        """Updates with the document as it is now or will soon be: what is missing was deleted later in the stream."""
+        if not changes:
+            return []
+        documents = self._source.lookup(
+            ref.schema, ref.table, [change.key for change in changes], max(change.ts for change in changes)
+        )
+        return [Write(change.key, change.ts, documents[change.key]) for change in changes if change.key in documents]
+
+    def _letter(self, ref: TableRef, change: Change, steps: Sequenced, error: Exception) -> DeadLetter:
+        entry = next(item.entry for item, _ in steps.apply if item.entry.last >= change.position)
+        return DeadLetter(
+            ref=ref,
+            key=change.key,
+            operation=change.operation,
+            position=change.position,
+            ts=change.ts,
+            payload=self._source.extract(entry.payload, change.position),
+            error_class=type(error).__name__,
+            error=str(error),
+            correlation_id=entry.correlation_id,
+        )
+
+    def _report(
+        self, partition: Partition, changes: Sequence[Change], written: Written, letters: int, steps: Sequenced
+    ) -> None:
+        """Count the step. Called just before its commit: one that is rolled back is counted again."""
+        count(partition.ref, written, letters)
+        metrics.STEP_CHANGES.labels(partition.schema).observe(len(changes))
+        for operation in {change.operation for change in changes}:
+            metrics.RECORDS.labels(partition.schema, partition.table, operation.value).inc(
+                sum(change.operation is operation for change in changes)
+            )
+        if changes[-1].committed_ms:
+            metrics.COMMIT_LAG.labels(partition.schema).observe(max(0.0, self._now() - changes[-1].committed_ms / 1000))
+        self._log.info(
+            "applied",
+            partition=str(partition),
+            changes=len(changes),
+            upserted=written.upserted,
+            deleted=written.deleted,
+            dead_letters=letters,
+            correlation_ids=sorted({item.entry.correlation_id for item, _ in steps.apply}),
+        )
+
+
+def fitting_shape(
+    transaction: Transaction, ref: TableRef, writes: Sequence[Write], deletes: Sequence[Delete], settings: TableSettings
+) -> Shape:
+    """The table's shape, held against change. Raises ShapeTooSmall where it does not take what is to be written."""
+    shape = transaction.shape(ref)
+    seen = Seen()
+    seen.add_keys(write.key for write in writes)
+    seen.add_keys(delete.key for delete in deletes)
+    seen.add_records((write.record for write in writes), shape)
+    if shape is None or decide(shape, seen, soft_delete=settings.deletion_strategy == "soft").changes:
+        raise ShapeTooSmall(seen)
+    return shape
+
+
+def evolve(destination: Destination, ref: TableRef, seen: Seen, settings: TableSettings, cause: str) -> None:
+    """Give the table the shape it needs, and say so."""
+    decision = destination.evolve(ref, seen, soft_delete=settings.deletion_strategy == "soft", cause=cause)
+    if decision.changes:
+        get_logger(__name__).info(
+            "table created" if decision.before is None else "table evolved",
+            table=str(ref),
+            version=decision.after.version,
+            new_columns=[column.name for column in decision.new_columns],
+        )
+
+
+def count(ref: TableRef, written: Written, letters: int) -> None:
+    """Count what a write did that nobody would see otherwise."""
+    if written.stale:
+        metrics.STALE.labels(*ref).inc(written.stale)
+    for (_, reason), values in written.kept.items():
+        metrics.KEPT.labels(*ref, reason).inc(values)
+    if letters:
+        metrics.DEAD_LETTERS.labels(*ref).inc(letters)
+        get_logger(__name__).error("changes cannot be applied, parked as dead letters", table=str(ref), letters=letters)

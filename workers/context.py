@@ -1,0 +1,38 @@
+"""The connections of a worker process, made once and used by every job that it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from warp.change import TableRef
+from warp.config import Config, TableSettings
+from warp.connections import Connections
+from workers.apply import Applier
+from workers.drain import Drain
+from workers.snapshot import Loader
+
+_current: Drain | None = None
+
+
+def current() -> Drain:
+    """What the jobs of this process use. Raises RuntimeError outside of a worker of ours."""
+    if _current is None:
+        raise RuntimeError("this job runs in `cartridge-warp worker`, not in a plain `rq worker`")
+    return _current
+
+
+def install(config: Config, connections: Connections, *, stopping: Callable[[], bool]) -> None:
+    """Give the jobs of this process what they use."""
+    global _current  # noqa: PLW0603 - RQ calls jobs by path, so that what they need must be found from a module
+
+    def settings(ref: TableRef) -> TableSettings:
+        return config.table(*ref)
+
+    _current = Drain(
+        Applier(connections.source, connections.destination, connections.logs, settings=settings),
+        Loader(connections.source, connections.destination, settings=settings),
+        connections.logs,
+        connections.wakeups,
+        connections.destination.metadata,
+        stopping=stopping,
+    )

@@ -1,0 +1,90 @@
+"""Loading a chunk of a table's snapshot, beside the stream and without holding it up.
+
+The chunk is read causally after a cluster time taken before, and written as of that time: a change of the stream that
+is newer wins, whichever comes first. What is loaded is noted piece by piece, so that a killed load goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from warp.change import BEGINNING, Operation, TableRef, Write
+from warp.config import TableSettings
+from warp.destinations.base import Destination, Transaction
+from warp.errors import Poison
+from warp.metadata.base import DeadLetter
+from warp.monitoring import metrics
+from warp.monitoring.logging import get_logger
+from warp.sources.base import Piece, Source
+from workers.apply import ShapeTooSmall, count, evolve, fitting_shape
+from workers.write import write_all
+
+
+class Loader:
+    """Loads chunks. For one thread."""
+
+    def __init__(
+        self, source: Source, destination: Destination, *, settings: Callable[[TableRef], TableSettings]
+    ) -> None:
+        self._source = source
+        self._destination = destination
+        self._settings = settings
+        self._log = get_logger(__name__)
+
+    def load(self, ref: TableRef, chunk: int, correlation_id: str, *, going_on: Callable[[], bool]) -> int:
+        """Load what is left of a chunk; returns how many documents were read.
+
+        `going_on` is called before each piece; False stops here, with what is loaded noted. Raises Transient, Fatal or
+        ServerUnreachable.
+        """
+        with self._destination.transaction() as transaction:
+            bounds = transaction.lock_chunk(ref, chunk)
+        if bounds is None:
+            return 0
+        ts = self._source.now()
+        loaded = 0
+        for piece in self._source.read(ref.schema, ref.table, bounds, ts):
+            if not going_on() or not self._write(ref, chunk, piece, ts, correlation_id):
+                return loaded
+            loaded += len(piece.documents)
+            metrics.SNAPSHOT_ROWS.labels(*ref).inc(len(piece.documents))
+        with self._destination.transaction() as transaction:
+            if transaction.lock_chunk(ref, chunk):
+                transaction.finish_chunk(ref, chunk)
+        self._log.info("chunk loaded", table=str(ref), chunk=chunk, documents=loaded, correlation_id=correlation_id)
+        return loaded
+
+    def _write(self, ref: TableRef, chunk: int, piece: Piece, ts: int, correlation_id: str) -> bool:
+        """Write a piece and note it; False: somebody else has the chunk, or has finished it."""
+        writes = [Write(key, ts, record) for key, record in piece.documents]
+        while True:
+            try:
+                with self._destination.transaction() as transaction:
+                    if transaction.lock_chunk(ref, chunk) is None:
+                        return False
+                    self._put(transaction, ref, writes, correlation_id)
+                    transaction.shrink_chunk(ref, chunk, piece.rest, len(writes))
+                return True
+            except ShapeTooSmall as small:
+                evolve(self._destination, ref, small.seen, self._settings(ref), f"first load, chunk {chunk}")
+
+    def _put(self, transaction: Transaction, ref: TableRef, writes: Sequence[Write], correlation_id: str) -> None:
+        shape = fitting_shape(transaction, ref, writes, (), self._settings(ref))
+        written, poison = write_all(lambda some: transaction.load(ref, shape, some), writes)
+        transaction.park([_letter(ref, write, error, correlation_id) for write, error in poison])
+        count(ref, written, len(poison))
+
+
+def _letter(ref: TableRef, write: Write, error: Poison, correlation_id: str) -> DeadLetter:
+    """A document of a snapshot has no change that could be kept: it is read again by its key."""
+    return DeadLetter(
+        ref=ref,
+        key=write.key,
+        operation=Operation.INSERT,
+        position=BEGINNING,
+        ts=write.ts,
+        payload=b"",
+        error_class=type(error).__name__,
+        error=str(error),
+        correlation_id=correlation_id,
+    )
