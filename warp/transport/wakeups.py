@@ -36,9 +36,11 @@ class RedisWakeups:
             for wakeup, job in jobs:
                 pipeline.set(keys.scheduled(wakeup.name), _QUEUED + job, nx=True, ex=keys.QUEUED_SECONDS)
             fresh = [item for item, taken in zip(jobs, pipeline.execute(), strict=True) if taken]
-            for wakeup, job in fresh:
-                self._enqueue(wakeup, job, correlation_id, pipeline)
-            pipeline.execute()
+            if fresh:
+                pipeline.multi()  # RQ wants a transaction that has begun
+                for wakeup, job in fresh:
+                    self._enqueue(wakeup, job, correlation_id, pipeline)
+                pipeline.execute()
         return len(fresh)
 
     def revive(self, wakeups: Sequence[Wakeup], correlation_id: str) -> int:
@@ -57,7 +59,8 @@ class RedisWakeups:
 
     def requeue(self, wakeup: Wakeup, correlation_id: str) -> None:
         job = uuid4().hex
-        with translated(self._address), self._client.pipeline(transaction=False) as pipeline:
+        with translated(self._address), self._client.pipeline() as pipeline:
+            pipeline.multi()
             pipeline.set(keys.scheduled(wakeup.name), _QUEUED + job, ex=keys.QUEUED_SECONDS)
             self._enqueue(wakeup, job, correlation_id, pipeline)
             pipeline.execute()
