@@ -14,7 +14,7 @@ from warp.connections import Connections
 from warp.errors import Fatal, ServerUnreachable, StreamInvalid, StreamLost, Transient, WarpError
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
-from warp.process import Stop
+from warp.process import Collector, Stop
 from warp.retry import backoff
 from warp.transport import keys
 
@@ -75,7 +75,9 @@ def _loop(
 ) -> None:
     log = get_logger(__name__).bind(schema=schema)
     waits = backoff()
+    collector = Collector()
     while not stop.is_set():
+        collector.rest()
         try:
             tick()
             waits = backoff()

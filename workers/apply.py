@@ -126,15 +126,17 @@ class Applier:
     def _read(self, partition: Partition, changes: int) -> list[StoredEntry]:
         """Entries from the head of the log, up to about so many changes, few enough to bound the memory they take."""
         stored: list[StoredEntry] = []
-        total, count = 0, 1
-        while total < changes:
+        total = size = 0
+        count = 1
+        while total < changes and size < READ_BYTES:
             found = self._logs.read(partition, stored[-1].id if stored else None, count)
             stored += found
             total += sum(item.entry.changes for item in found)
-            size = sum(len(item.entry.payload) for item in stored)
-            if len(found) < count or size >= READ_BYTES:
+            size += sum(len(item.entry.payload) for item in found)
+            if len(found) < count:
                 break
-            count = max(1, min(READ_ENTRIES, READ_BYTES * len(stored) // max(1, size) - len(stored)))
+            share = min((changes - total) / max(1, total), (READ_BYTES - size) / max(1, size))
+            count = max(1, min(READ_ENTRIES, int(share * len(stored))))
         return stored
 
     def _looked_up(self, ref: TableRef, changes: Sequence[Change]) -> list[Write]:

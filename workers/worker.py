@@ -11,6 +11,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.worker_registration import register
 
+from warp.process import Collector
 from warp.transport import keys
 
 LOOK_SECONDS = 1
@@ -34,6 +35,7 @@ class Worker(SimpleWorker):
 
     def __init__(self, connection: redis.Redis, schema: str | None, name: str | None = None) -> None:
         self._schema = schema
+        self._collector = Collector()
         super().__init__(
             [Queue(keys.IDLE_QUEUE, connection=connection, serializer=JSONSerializer)],
             name=name,
@@ -61,6 +63,11 @@ class Worker(SimpleWorker):
             if found is not None or timeout is None:
                 return found
         return None
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Do the job in this process."""
+        super().execute_job(job, queue)
+        self._collector.rest()
 
     def _find_queues(self) -> None:
         try:

@@ -9,7 +9,7 @@ import orjson
 
 from warp.change import Write
 from warp.destinations.postgresql.names import extra_name, key_cell
-from warp.destinations.postgresql.types import ENCODERS, NULL, escape
+from warp.destinations.postgresql.types import NULL, encoders, escape
 from warp.evolution.shape import Shape
 from warp.values import Opaque, Value, exact_json
 
@@ -26,7 +26,7 @@ def columns(shape: Shape) -> list[str]:
 def lines(shape: Shape, writes: Iterable[Write], kept: Counter[tuple[str, str]]) -> Iterator[str]:
     """One line for each document; values that go to `_extra` are counted in `kept` by field and reason."""
     slots = {
-        name: (index, ENCODERS[column.kind].get)
+        name: (index, encoders(column.kind).get)
         for index, (name, column) in enumerate(shape.columns.items(), len(OWN_COLUMNS))
     }
     slot_of = slots.get

@@ -7,7 +7,7 @@ it in `_extra`. COPY text format: PostgreSQL manual, COPY, "Text Format".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -64,7 +64,7 @@ def _timestamp(value: datetime) -> str:
     return value.isoformat(" ") + "+00"
 
 
-ENCODERS: dict[Kind, dict[type, Encoder]] = {
+_ENCODERS: dict[Kind, dict[type, Encoder]] = {
     Kind.BOOL: {bool: lambda value: "t" if value else "f"},
     Kind.INT: {int: str, float: _double_in_int},
     Kind.DOUBLE: {float: repr, int: _int_in_double},
@@ -74,24 +74,15 @@ ENCODERS: dict[Kind, dict[type, Encoder]] = {
     Kind.BINARY: {bytes: lambda value: "\\\\x" + value.hex()},
     Kind.UUID: {UUID: str},
     Kind.TIMESTAMP: {datetime: _timestamp},
-    Kind.JSON: {},
 }
-"""By column kind and class of the value. An absent pair does not fit."""
 
 
 def _json(value: Structured) -> str:
     return escape(value.text) if "\\" in value.text else value.text
 
 
-class JsonEncoders(dict[type, Encoder]):
-    """The encoders of a JSON column: every subclass of Structured fits, and nothing else."""
-
-    def get(self, key: type, default: Any = None) -> Any:
-        if key not in self:
-            if not issubclass(key, Structured):
-                return default
-            self[key] = _json
-        return self[key]
-
-
-ENCODERS[Kind.JSON] = JsonEncoders()
+def encoders(kind: Kind) -> Mapping[type, Encoder]:
+    """The encoders of a column of that kind, by the class of the value; one that is absent does not fit."""
+    if kind is Kind.JSON:
+        return {structured: _json for structured in Structured.__subclasses__()}
+    return _ENCODERS[kind]

@@ -34,7 +34,7 @@ class BsonStructured(Structured):
     __slots__ = ("value",)
 
     def __init__(self, text: str, value: Any) -> None:
-        super().__init__(text)
+        self.text = text
         self.value = value
 
     def exact(self) -> bytes:

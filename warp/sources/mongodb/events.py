@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import bson
 from bson import DatetimeMS
 
-from warp.change import Change, Operation, cluster_time
+from warp.change import TS_COUNTER_BITS, Change, Operation, cluster_time
 from warp.sources.mongodb.codec import OPTIONS, key_of, record_of
 from warp.sources.mongodb.extended_json import WRAPPER_NAME
 from warp.values import milliseconds
 
-DOCUMENT_OPERATIONS = frozenset(operation.value for operation in Operation)
+_OPERATIONS = {operation.value: operation for operation in Operation}
+DOCUMENT_OPERATIONS = frozenset(_OPERATIONS)
 
 _INT32 = Struct("<i").unpack_from
 _TIMESTAMP = Struct("<II").unpack_from
@@ -41,6 +42,51 @@ class Event(NamedTuple):
 
 def route(raw: bytes) -> Event:
     """Read the routing fields of one change event; the document itself is skipped over, not decoded."""
+    return _route_usual(raw) or _route_any(raw)
+
+
+_TOKEN = b"\x03_id\0"
+_TOKEN_DATA = b"\x02_data\0"
+_OPERATION = b"\x02operationType\0"
+_CLUSTER_TIME = b"\x11clusterTime\0"
+_WALL_TIME = b"\x09wallTime\0"
+_DOCUMENT = b"\x03fullDocument\0"
+_NAMESPACE = b"\x03ns\0"
+_DOCUMENT_KEY = b"\x03documentKey\0"
+
+
+def _route_usual(raw: bytes) -> Event | None:
+    """`route` for the fields that a server sends for a document outside of a transaction, in its order; else None."""
+    if not (raw.startswith(_TOKEN, 4) and raw.startswith(_TOKEN_DATA, 13)):
+        return None
+    at = 24 + _INT32(raw, 20)[0]
+    position = raw[24 : at - 1].decode()
+    at += 1
+    if not raw.startswith(_OPERATION, at):
+        return None
+    end = at + 19 + _INT32(raw, at + 15)[0]
+    operation = raw[at + 19 : end - 1].decode()
+    if not raw.startswith(_CLUSTER_TIME, end):
+        return None
+    counter, seconds = _TIMESTAMP(raw, end + 13)
+    at = end + 21
+    if raw.startswith(_WALL_TIME, at):
+        at += 18
+    if raw.startswith(_DOCUMENT, at):
+        at += 14 + _INT32(raw, at + 14)[0]
+    if not raw.startswith(_NAMESPACE, at):
+        return None
+    end = at + 4 + _INT32(raw, at + 4)[0]
+    collection = _collection(raw[at + 4 : end])
+    if not raw.startswith(_DOCUMENT_KEY, end):
+        return None
+    at = end + 13
+    document_key = raw[at : at + _INT32(raw, at)[0]]
+    return Event(position, operation, seconds << TS_COUNTER_BITS | counter, collection, document_key)
+
+
+def _route_any(raw: bytes) -> Event:
+    """`route` for any fields in any order."""
     at = 4
     end = len(raw) - 1
     position = operation = collection = ""
@@ -130,7 +176,7 @@ def _change(event: dict[str, Any], suspicious: bool) -> Change:
     return Change(
         event["_id"]["_data"],
         cluster_time(stamp.time, stamp.inc),
-        Operation(event["operationType"]),
+        _OPERATIONS[event["operationType"]],
         key_of(event["documentKey"]["_id"]),
         None if document is None else record_of(document, suspicious=suspicious),
         _wall_time(committed),
