@@ -17,7 +17,7 @@ CHUNKS_AT_ONCE = 8
 
 
 class Snapshots:
-    """Keeps the first loads of one schema going. `tick` is harmless however often, and by however many, it is called."""
+    """Keeps the first loads of one schema going. `tick` is harmless however often it is called and by whom."""
 
     def __init__(self, schema: str, source: Source, metadata: Metadata, wakeups: Wakeups) -> None:
         self._schema = schema

@@ -47,9 +47,7 @@ def open_connections(config: Config) -> Connections:
     client, address = connect(url), where(url)
     return Connections(
         source=open_source(config.source.type, config.source.connection_string.get_secret_value()),
-        destination=open_destination(
-            config.destination.type, config.destination.connection_string.get_secret_value()
-        ),
+        destination=open_destination(config.destination.type, config.destination.connection_string.get_secret_value()),
         redis=client,
         redis_address=address,
         logs=RedisLogs(client, address),

@@ -55,7 +55,7 @@ class Structured(ABC):
 
 
 class Opaque:
-    """A value that no column kind holds exactly; `text` is its canonical Extended JSON, `reason` a word for counters."""
+    """Held exactly by no column kind: `text` is its canonical Extended JSON, `reason` a word for counters."""
 
     __slots__ = ("reason", "text")
 
@@ -65,7 +65,7 @@ class Opaque:
 
 
 Value = None | bool | int | float | str | bytes | datetime | Decimal | UUID | Structured | Opaque
-"""`datetime` is naive and in UTC, in whole milliseconds. `float` and `Decimal` are finite or not, as the source has it."""
+"""`datetime` is naive and in UTC, in whole milliseconds; a `Decimal` is finite, and not negative zero."""
 
 KIND_OF: dict[type, Kind] = {
     bool: Kind.BOOL,

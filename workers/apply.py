@@ -8,7 +8,7 @@ from enum import Enum
 
 from warp.change import Change, Delete, Partition, TableRef, Write
 from warp.config import TableSettings
-from warp.destinations.base import Destination, Transaction, Written, merged
+from warp.destinations.base import Destination, Transaction, merged
 from warp.evolution.decide import decide
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Shape
@@ -17,6 +17,7 @@ from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
 from warp.sources.base import Source
 from warp.transport.base import Logs, StoredEntry
+from workers.report import Report
 from workers.sequence import Sequence as Sequenced
 from workers.sequence import coalesce, sequence
 from workers.write import write_all
@@ -54,6 +55,7 @@ class Applier:
         logs: Logs,
         *,
         settings: Callable[[TableRef], TableSettings],
+        report: Report,
         now: Callable[[], float] = time.time,
     ) -> None:
         """`settings` of a table; `now` in seconds since 1970."""
@@ -61,6 +63,7 @@ class Applier:
         self._destination = destination
         self._logs = logs
         self._settings = settings
+        self._report = report
         self._now = now
         self._log = get_logger(__name__)
 
@@ -76,7 +79,8 @@ class Applier:
                     done = self._transact(transaction, partition)
                 break
             except ShapeTooSmall as small:
-                evolve(self._destination, partition.ref, small.seen, self._settings(partition.ref), str(partition))
+                settings = self._settings(partition.ref)
+                evolve(self._destination, partition.ref, small.seen, settings, str(partition), self._report)
         if done is None:
             return Outcome.BUSY
         if not done.read:
@@ -120,7 +124,10 @@ class Applier:
             last = {change.key: change for change in changes}
             transaction.park([self._letter(partition.ref, last[write.key], steps, error) for write, error in poison])
         transaction.advance(partition, steps.position, changes[-1].ts, len(changes))
-        self._report(partition, changes, merged([written, upserted]), len(poison), steps)
+        total = merged([written, upserted])
+        self._report.wrote(partition.ref, total, len(poison))
+        correlation_ids = {item.entry.correlation_id for item, _ in steps.apply}
+        self._report.applied(partition, changes, total, correlation_ids, self._now())
         return steps
 
     def _read(self, partition: Partition, changes: int) -> list[StoredEntry]:
@@ -162,28 +169,6 @@ class Applier:
             correlation_id=entry.correlation_id,
         )
 
-    def _report(
-        self, partition: Partition, changes: Sequence[Change], written: Written, letters: int, steps: Sequenced
-    ) -> None:
-        """Count the step. Called just before its commit: one that is rolled back is counted again."""
-        count(partition.ref, written, letters)
-        metrics.STEP_CHANGES.labels(partition.schema).observe(len(changes))
-        for operation in {change.operation for change in changes}:
-            metrics.RECORDS.labels(partition.schema, partition.table, operation.value).inc(
-                sum(change.operation is operation for change in changes)
-            )
-        if changes[-1].committed_ms:
-            metrics.COMMIT_LAG.labels(partition.schema).observe(max(0.0, self._now() - changes[-1].committed_ms / 1000))
-        self._log.info(
-            "applied",
-            partition=str(partition),
-            changes=len(changes),
-            upserted=written.upserted,
-            deleted=written.deleted,
-            dead_letters=letters,
-            correlation_ids=sorted({item.entry.correlation_id for item, _ in steps.apply}),
-        )
-
 
 def fitting_shape(
     transaction: Transaction, ref: TableRef, writes: Sequence[Write], deletes: Sequence[Delete], settings: TableSettings
@@ -199,24 +184,8 @@ def fitting_shape(
     return shape
 
 
-def evolve(destination: Destination, ref: TableRef, seen: Seen, settings: TableSettings, cause: str) -> None:
-    """Give the table the shape it needs, and say so."""
-    decision = destination.evolve(ref, seen, soft_delete=settings.deletion_strategy == "soft", cause=cause)
-    if decision.changes:
-        get_logger(__name__).info(
-            "table created" if decision.before is None else "table evolved",
-            table=str(ref),
-            version=decision.after.version,
-            new_columns=[column.name for column in decision.new_columns],
-        )
-
-
-def count(ref: TableRef, written: Written, letters: int) -> None:
-    """Count what a write did that nobody would see otherwise."""
-    if written.stale:
-        metrics.STALE.labels(*ref).inc(written.stale)
-    for (_, reason), values in written.kept.items():
-        metrics.KEPT.labels(*ref, reason).inc(values)
-    if letters:
-        metrics.DEAD_LETTERS.labels(*ref).inc(letters)
-        get_logger(__name__).error("changes cannot be applied, parked as dead letters", table=str(ref), letters=letters)
+def evolve(
+    destination: Destination, ref: TableRef, seen: Seen, settings: TableSettings, cause: str, report: Report
+) -> None:
+    """Give the table the shape it needs."""
+    report.evolved(ref, destination.evolve(ref, seen, soft_delete=settings.deletion_strategy == "soft", cause=cause))

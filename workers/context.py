@@ -9,6 +9,7 @@ from warp.config import Config, TableSettings
 from warp.connections import Connections
 from workers.apply import Applier
 from workers.drain import Drain
+from workers.report import Report
 from workers.snapshot import Loader
 
 _current: Drain | None = None
@@ -23,14 +24,15 @@ def current() -> Drain:
 
 def install(config: Config, connections: Connections, *, stopping: Callable[[], bool]) -> None:
     """Give the jobs of this process what they use."""
-    global _current  # noqa: PLW0603 - RQ calls jobs by path, so that what they need must be found from a module
+    global _current  # RQ calls jobs by path: what they need must be found from a module
 
     def settings(ref: TableRef) -> TableSettings:
         return config.table(*ref)
 
+    report = Report()
     _current = Drain(
-        Applier(connections.source, connections.destination, connections.logs, settings=settings),
-        Loader(connections.source, connections.destination, settings=settings),
+        Applier(connections.source, connections.destination, connections.logs, settings=settings, report=report),
+        Loader(connections.source, connections.destination, settings=settings, report=report),
         connections.logs,
         connections.wakeups,
         connections.destination.metadata,

@@ -103,7 +103,5 @@ class Drain:
                 except Fatal as error:
                     metrics.ERRORS.labels(wakeup.ref.schema, type(error).__name__).inc()
                     self._log.error("cannot go on", work=wakeup.name, reason=str(error), remedy=error.remedy)
-                    self._metadata.log_error(
-                        wakeup.ref.schema, wakeup.ref.table, error, error.remedy, correlation_id
-                    )
+                    self._metadata.log_error(wakeup.ref.schema, wakeup.ref.table, error, error.remedy, correlation_id)
                     return

@@ -16,7 +16,8 @@ from warp.metadata.base import DeadLetter
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
 from warp.sources.base import Piece, Source
-from workers.apply import ShapeTooSmall, count, evolve, fitting_shape
+from workers.apply import ShapeTooSmall, evolve, fitting_shape
+from workers.report import Report
 from workers.write import write_all
 
 
@@ -24,11 +25,17 @@ class Loader:
     """Loads chunks. For one thread."""
 
     def __init__(
-        self, source: Source, destination: Destination, *, settings: Callable[[TableRef], TableSettings]
+        self,
+        source: Source,
+        destination: Destination,
+        *,
+        settings: Callable[[TableRef], TableSettings],
+        report: Report,
     ) -> None:
         self._source = source
         self._destination = destination
         self._settings = settings
+        self._report = report
         self._log = get_logger(__name__)
 
     def load(self, ref: TableRef, chunk: int, correlation_id: str, *, going_on: Callable[[], bool]) -> int:
@@ -66,13 +73,14 @@ class Loader:
                     transaction.shrink_chunk(ref, chunk, piece.rest, len(writes))
                 return True
             except ShapeTooSmall as small:
-                evolve(self._destination, ref, small.seen, self._settings(ref), f"first load, chunk {chunk}")
+                cause = f"first load, chunk {chunk}"
+                evolve(self._destination, ref, small.seen, self._settings(ref), cause, self._report)
 
     def _put(self, transaction: Transaction, ref: TableRef, writes: Sequence[Write], correlation_id: str) -> None:
         shape = fitting_shape(transaction, ref, writes, (), self._settings(ref))
         written, poison = write_all(lambda some: transaction.load(ref, shape, some), writes)
         transaction.park([_letter(ref, write, error, correlation_id) for write, error in poison])
-        count(ref, written, len(poison))
+        self._report.wrote(ref, written, len(poison))
 
 
 def _letter(ref: TableRef, write: Write, error: Poison, correlation_id: str) -> DeadLetter:

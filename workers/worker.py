@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, cast
 
 import redis
 from rq import Queue, SimpleWorker
@@ -36,6 +37,7 @@ class Worker(SimpleWorker):
     def __init__(self, connection: redis.Redis, schema: str | None, name: str | None = None) -> None:
         self._schema = schema
         self._collector = Collector()
+        self._next_look = 0.0
         super().__init__(
             [Queue(keys.IDLE_QUEUE, connection=connection, serializer=JSONSerializer)],
             name=name,
@@ -70,10 +72,14 @@ class Worker(SimpleWorker):
         self._collector.rest()
 
     def _find_queues(self) -> None:
+        if time.monotonic() < self._next_look:
+            return
         try:
-            names = {queue.name for queue in Queue.all(connection=self.connection, serializer=JSONSerializer)}
+            found = cast(set[bytes], self.connection.smembers(Queue.redis_queues_keys))
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
             return  # the wait for a job that follows says so, and backs off
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        names = {key.decode().removeprefix(Queue.redis_queue_namespace_prefix) for key in found}
         wanted = {name for name in names if self._serves(name)} | {keys.IDLE_QUEUE}
         kept = [queue for queue in self._ordered_queues if queue.name in wanted]
         new = sorted(wanted - {queue.name for queue in kept})

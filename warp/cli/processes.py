@@ -19,7 +19,7 @@ def connected(config: Config, metrics_port: int | None) -> Connections:
     """Every server reached, and metrics served: what a process does first."""
     connections = open_connections(config)
     connections.check()
-    serve_metrics(metrics_port)
+    serve_metrics(metrics_port, config.web.host)
     return connections
 
 

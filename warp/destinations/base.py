@@ -140,5 +140,3 @@ def merged(results: Sequence[Written]) -> Written:
         total.stale += result.stale
         total.kept.update(result.kept)
     return total
-
-

@@ -24,8 +24,6 @@ def open_destination(kind: str, connection_string: str) -> Destination:
     try:
         module, name = _DESTINATIONS[kind].split(":")
     except KeyError:
-        raise ConfigurationError(
-            f"no destination of type {kind!r}; there are: {', '.join(_DESTINATIONS)}"
-        ) from None
+        raise ConfigurationError(f"no destination of type {kind!r}; there are: {', '.join(_DESTINATIONS)}") from None
     opener: Callable[[str], Destination] = getattr(import_module(module), name)
     return opener(connection_string)

@@ -15,7 +15,8 @@ MAX_NAME_BYTES = 63
 """PostgreSQL truncates longer identifiers silently (NAMEDATALEN - 1)."""
 
 RESERVED = frozenset(
-    "_id _warp_ts _extra is_deleted deleted_at ctid xmin xmax cmin cmax tableoid oid".split()
+    {"_id", "_warp_ts", "_extra", "is_deleted", "deleted_at"}
+    | {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"}
 )
 """Columns of our own, and PostgreSQL's system columns."""
 

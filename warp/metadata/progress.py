@@ -8,9 +8,9 @@ import orjson
 import psycopg
 
 from warp.change import Partition, TableRef
+from warp.destinations.base import PartitionState
 from warp.destinations.postgresql.names import identifier
 from warp.metadata.base import DeadLetter, SnapshotState
-from warp.destinations.base import PartitionState
 from warp.sources.base import Chunk
 
 _LOCK_PARTITION = """

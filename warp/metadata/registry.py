@@ -19,6 +19,14 @@ def current(connection: psycopg.Connection, ref: TableRef) -> Shape | None:
     return Shape.from_json(row[0], orjson.loads(row[1])) if row else None
 
 
+def version(connection: psycopg.Connection, ref: TableRef) -> int:
+    """The latest version of a table; 0 where it has never been made."""
+    row = connection.execute(
+        "SELECT max(version) FROM cartridge_warp.schema_registry WHERE schema_name = %s AND table_name = %s", [*ref]
+    ).fetchone()
+    return int(row[0] or 0) if row else 0
+
+
 def shapes(connection: psycopg.Connection, schema: str) -> dict[str, Shape]:
     """The latest shape of every table of a schema."""
     found = connection.execute(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
 from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import psycopg
 from psycopg.rows import dict_row
@@ -88,7 +88,8 @@ class MetadataStore:
         place = [ref.schema, ref.table]
         with self._client.connection() as connection, connection.transaction():
             markers = connection.execute(
-                "SELECT position FROM cartridge_warp.sync_markers WHERE schema_name = %s AND table_name = %s FOR UPDATE",
+                "SELECT position FROM cartridge_warp.sync_markers "
+                "WHERE schema_name = %s AND table_name = %s FOR UPDATE",
                 place,
             ).fetchall()
             if any(marker > position for (marker,) in markers):

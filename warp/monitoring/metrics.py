@@ -1,4 +1,4 @@
-"""The Prometheus metrics of every process, and their port. Names and labels are an interface: dashboards rest on them."""
+"""The Prometheus metrics of every process, and their port. Names and labels are an interface: alerts rest on them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TailerMetrics:
         self._checkpoint.set_to_current_time()
 
 
-def serve_metrics(port: int | None) -> None:
-    """Serve `/metrics` on localhost at that port; None: not at all. Raises OSError where the port is taken."""
+def serve_metrics(port: int | None, host: str) -> None:
+    """Serve `/metrics` at that port of that address; None: not at all. Raises OSError where the port is taken."""
     if port is not None:
-        start_http_server(port, addr="127.0.0.1")
+        start_http_server(port, addr=host)

@@ -85,6 +85,7 @@ class Piece:
 Document = object
 """A document as its source holds it, for `Source.differences` alone."""
 
+
 @dataclass(frozen=True, slots=True)
 class StoredJson:
     """JSON as a destination gives it back, from a column or from `_extra`."""

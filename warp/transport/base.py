@@ -1,4 +1,4 @@
-"""The contract of the transport: partition logs and wake-ups. An implementation passes `tests/contract/test_transport.py`.
+"""The contract of the transport: partition logs and wake-ups; `tests/contract/test_transport.py` tests it.
 
 Both may lose anything at any time, deliver twice, or come back with an older state: sender and receiver must be, and
 are, right all the same.
@@ -43,7 +43,7 @@ class Backlog(NamedTuple):
 
 
 class Logs(Protocol):
-    """One log for each partition. Raises Transient or ServerUnreachable; after that nothing is known of what was sent."""
+    """One log for each partition. Raises Transient or ServerUnreachable; what was sent is not known then."""
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Append entries to their logs, in that order."""

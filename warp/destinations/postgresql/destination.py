@@ -31,6 +31,7 @@ class PostgresDestination:
         self._dsn = dsn
         self._client = Client(dsn)
         self._stages = Stages()
+        self._shapes: dict[TableRef, Shape] = {}
         self._generation = 0
         self.metadata = MetadataStore(self._client)
 
@@ -50,7 +51,7 @@ class PostgresDestination:
                 self._generation = self._client.generation
             try:
                 with connection.transaction():
-                    yield PostgresTransaction(connection, self._stages, self._client.where)
+                    yield PostgresTransaction(connection, self._stages, self._shapes, self._client.where)
             except BaseException:
                 self._stages.rolled_back()
                 raise

@@ -69,7 +69,7 @@ def cell_key(shape: Shape, cell: str) -> Key:
         case str():
             return Key(KeyKind.STRING, value)
         case {"$utf8": encoded, **rest} if not rest:
-            return Key(KeyKind.STRING, base64.b64decode(encoded).decode("utf-8", "surrogateescape"))
+            return Key(KeyKind.STRING, str(base64.b64decode(encoded), "utf-8", "surrogateescape"))
         case {"$oid": digits, **rest} if not rest:
             return Key(KeyKind.OBJECT_ID, str(digits))
         case {"$numberLong": digits, **rest} if not rest:
@@ -92,4 +92,4 @@ def field_name(extra: str) -> str:
     """The field that `extra_name` named."""
     if not extra.startswith(_NAME_PREFIX):
         return extra
-    return bytes.fromhex(extra[len(_NAME_PREFIX) :]).decode("utf-8", "surrogateescape")
+    return str(bytes.fromhex(extra.removeprefix(_NAME_PREFIX)), "utf-8", "surrogateescape")

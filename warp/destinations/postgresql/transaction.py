@@ -11,7 +11,7 @@ from warp.change import Delete, KeyKind, Partition, TableRef, Write, cluster_sec
 from warp.destinations.base import PartitionState, Written
 from warp.destinations.postgresql.errors import translated
 from warp.destinations.postgresql.names import key_cell, target
-from warp.destinations.postgresql.rows import EXTRA, KEY, TS, columns, lines
+from warp.destinations.postgresql.rows import KEY, TS, columns, lines
 from warp.destinations.postgresql.stage import Stages
 from warp.evolution.shape import Shape
 from warp.metadata import progress, registry
@@ -25,9 +25,13 @@ _COPY_BYTES = 256 * 1024
 class PostgresTransaction:
     """See `warp.destinations.base.Transaction` for the contract of each method."""
 
-    def __init__(self, connection: psycopg.Connection, stages: Stages, where: str) -> None:
+    def __init__(
+        self, connection: psycopg.Connection, stages: Stages, shapes: dict[TableRef, Shape], where: str
+    ) -> None:
+        """`shapes` are those that were seen last; a version that is out of date is read again."""
         self._connection = connection
         self._stages = stages
+        self._shapes = shapes
         self._where = where
         self._used: list[sql.Identifier] = []
 
@@ -38,14 +42,16 @@ class PostgresTransaction:
         return progress.lock_chunk(self._connection, ref, chunk)
 
     def shape(self, ref: TableRef) -> Shape | None:
-        shape = registry.current(self._connection, ref)
+        shape = self._shapes.get(ref) or registry.current(self._connection, ref)
         if shape is None:
             return None
         # ALTER TABLE needs a stronger lock: from here on the shape stands still. It may have changed just before.
-        self._connection.execute(
-            sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(sql.Identifier(*target(ref)))
-        )
-        return registry.current(self._connection, ref)
+        self._connection.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(sql.Identifier(*target(ref))))
+        if registry.version(self._connection, ref) != shape.version:
+            shape = registry.current(self._connection, ref)
+            assert shape is not None
+        self._shapes[ref] = shape
+        return shape
 
     def upsert(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
         return self._write(ref, shape, writes, _STREAM)
@@ -150,7 +156,9 @@ _SOFT_DELETE = sql.SQL(
 
 def _upsert(statement: sql.SQL, ref: TableRef, shape: Shape, stage: sql.Identifier) -> sql.Composed:
     names = columns(shape)
-    assignments: list[sql.Composable] = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names[1:]]
+    assignments: list[sql.Composable] = [
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names[1:]
+    ]
     if shape.soft_delete:
         assignments.append(sql.SQL("is_deleted = false, deleted_at = NULL"))
     return statement.format(

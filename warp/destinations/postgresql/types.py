@@ -84,5 +84,5 @@ def _json(value: Structured) -> str:
 def encoders(kind: Kind) -> Mapping[type, Encoder]:
     """The encoders of a column of that kind, by the class of the value; one that is absent does not fit."""
     if kind is Kind.JSON:
-        return {structured: _json for structured in Structured.__subclasses__()}
+        return dict.fromkeys(Structured.__subclasses__(), _json)
     return _ENCODERS[kind]

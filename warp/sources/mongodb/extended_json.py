@@ -19,8 +19,9 @@ from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, Min
 from warp.values import EPOCH, exact_double, exact_string, iso_date, milliseconds
 
 WRAPPERS = frozenset(
-    "$oid $date $numberInt $numberLong $numberDouble $numberDecimal $binary $uuid $code $scope $timestamp "
-    "$regularExpression $dbPointer $minKey $maxKey $symbol $undefined $utf8 $object".split()
+    {"$oid", "$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal", "$binary", "$uuid", "$code"}
+    | {"$scope", "$timestamp", "$regularExpression", "$dbPointer", "$minKey", "$maxKey", "$symbol", "$undefined"}
+    | {"$utf8", "$object"}
 )
 """Names with a meaning in Extended JSON: an object of the user's that has one is written as `$object`."""
 

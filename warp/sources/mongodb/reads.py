@@ -96,9 +96,7 @@ def read(collection: _Collection, chunk: Chunk, in_session: ClientSession) -> It
     """All documents of a range, as keys and records. The last document's key is where the rest begins."""
     for found, suspicious in _batches(_range(collection, chunk, in_session, BATCH)):
         rest = _encoded(found[-1]["_id"])
-        yield Piece(
-            documents=[split_document(document, suspicious=suspicious) for document in found], rest=rest
-        )
+        yield Piece(documents=[split_document(document, suspicious=suspicious) for document in found], rest=rest)
 
 
 def split(collection: _Collection, size: int) -> Iterator[Chunk]:

@@ -32,7 +32,13 @@ class MongoChangeStream:
     """A `warp.sources.base.ChangeStream` of one database."""
 
     def __init__(
-        self, client: MongoClient[dict[str, Any]], where: str, database: str, after: StreamPoint | None, *, by_time: bool
+        self,
+        client: MongoClient[dict[str, Any]],
+        where: str,
+        database: str,
+        after: StreamPoint | None,
+        *,
+        by_time: bool,
     ) -> None:
         """`by_time`: open at the cluster time of `after`, not at its token."""
         self._where = where
@@ -40,7 +46,9 @@ class MongoChangeStream:
         self._session: ClientSession = client.start_session(causal_consistency=False)
         options: dict[str, Any] = {}
         if after is not None and by_time:
-            options["startAtOperationTime"] = Timestamp(after.ts >> TS_COUNTER_BITS, after.ts & (1 << TS_COUNTER_BITS) - 1)
+            options["startAtOperationTime"] = Timestamp(
+                after.ts >> TS_COUNTER_BITS, after.ts & (1 << TS_COUNTER_BITS) - 1
+            )
         elif after is not None:
             options["startAfter"] = token_of(after.position)
         with translated(where, streaming=True):

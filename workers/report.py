@@ -1,0 +1,61 @@
+"""What a write did that nobody would see otherwise: counted, and logged without values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from warp.change import Change, Partition, TableRef
+from warp.destinations.base import Written
+from warp.evolution.decide import Decision
+from warp.monitoring import metrics
+from warp.monitoring.logging import get_logger
+
+
+class Report:
+    """One worker's account of what it wrote."""
+
+    def __init__(self) -> None:
+        self._log = get_logger(__name__)
+        self._told: set[tuple[TableRef, str, str]] = set()
+
+    def wrote(self, ref: TableRef, written: Written, letters: int) -> None:
+        """Rows were written. A field whose values go to `_extra` is logged the first time, and counted every time."""
+        if written.stale:
+            metrics.STALE.labels(*ref).inc(written.stale)
+        for (field, reason), values in written.kept.items():
+            metrics.KEPT.labels(*ref, reason).inc(values)
+            if (ref, field, reason) not in self._told:
+                self._told.add((ref, field, reason))
+                self._log.info("values are kept in _extra", table=str(ref), field=field, reason=reason)
+        if letters:
+            metrics.DEAD_LETTERS.labels(*ref).inc(letters)
+            self._log.error("changes cannot be applied, parked as dead letters", table=str(ref), letters=letters)
+
+    def applied(
+        self, partition: Partition, changes: Sequence[Change], written: Written, correlation_ids: set[str], now: float
+    ) -> None:
+        """A step is about to commit; one that is rolled back is counted again. `now` in seconds since 1970."""
+        metrics.STEP_CHANGES.labels(partition.schema).observe(len(changes))
+        for operation, number in Counter(change.operation for change in changes).items():
+            metrics.RECORDS.labels(partition.schema, partition.table, operation.value).inc(number)
+        if changes[-1].committed_ms:
+            metrics.COMMIT_LAG.labels(partition.schema).observe(max(0.0, now - changes[-1].committed_ms / 1000))
+        self._log.debug(
+            "applied",
+            partition=str(partition),
+            changes=len(changes),
+            upserted=written.upserted,
+            deleted=written.deleted,
+            correlation_ids=sorted(correlation_ids),
+        )
+
+    def evolved(self, ref: TableRef, decision: Decision) -> None:
+        """A table was given another shape, or had it already."""
+        if decision.changes:
+            self._log.info(
+                "table created" if decision.before is None else "table evolved",
+                table=str(ref),
+                version=decision.after.version,
+                new_columns=[column.name for column in decision.new_columns],
+            )
