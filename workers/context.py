@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from warp.change import TableRef
 from warp.config import Config, TableSettings
 from warp.connections import Connections
+from warp.process import Stop
 from workers.apply import Applier
 from workers.drain import Drain
 from workers.report import Report
@@ -22,7 +21,7 @@ def current() -> Drain:
     return _current
 
 
-def install(config: Config, connections: Connections, *, stopping: Callable[[], bool]) -> None:
+def install(config: Config, connections: Connections, stop: Stop) -> None:
     """Give the jobs of this process what they use."""
     global _current  # RQ calls jobs by path: what they need must be found from a module
 
@@ -36,5 +35,5 @@ def install(config: Config, connections: Connections, *, stopping: Callable[[], 
         connections.logs,
         connections.wakeups,
         connections.destination.metadata,
-        stopping=stopping,
+        stop=stop,
     )

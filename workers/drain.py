@@ -16,6 +16,7 @@ from warp.errors import Fatal, ServerUnreachable, Transient
 from warp.metadata.base import Metadata
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
+from warp.process import Stop
 from warp.retry import backoff
 from warp.transport.base import Logs, Wakeup, Wakeups
 from workers.apply import Applier, Outcome
@@ -38,19 +39,17 @@ class Drain:
         wakeups: Wakeups,
         metadata: Metadata,
         *,
-        stopping: Callable[[], bool],
+        stop: Stop,
         clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`stopping` says whether the process is to end; `clock` in seconds, only ever growing."""
+        """`clock` in seconds, only ever growing."""
         self._applier = applier
         self._loader = loader
         self._logs = logs
         self._wakeups = wakeups
         self._metadata = metadata
-        self._stopping = stopping
+        self._stop = stop
         self._clock = clock
-        self._wait = wait
         self._log = get_logger(__name__)
 
     def apply(self, wakeup: Wakeup, correlation_id: str) -> None:
@@ -74,14 +73,14 @@ class Drain:
                     if not self._logs.read(wakeup.partition, None, 1) or not self._wakeups.claim(wakeup):
                         return
                 case Outcome.APPLIED:
-                    if self._stopping() or self._clock() >= turn_ends:
+                    if self._stop.is_set() or self._clock() >= turn_ends:
                         self._wakeups.requeue(wakeup, correlation_id)
                         return
 
     def _load(self, wakeup: Wakeup, correlation_id: str) -> None:
         def going_on() -> bool:
             self._wakeups.renew(wakeup)
-            return not self._stopping()
+            return not self._stop.is_set()
 
         self._wakeups.renew(wakeup)
         self._loader.load(wakeup.ref, wakeup.number, correlation_id, going_on=going_on)
@@ -97,9 +96,8 @@ class Drain:
                 except (Transient, ServerUnreachable) as error:
                     metrics.ERRORS.labels(wakeup.ref.schema, type(error).__name__).inc()
                     self._log.warning("will be tried again", work=wakeup.name, reason=str(error))
-                    if self._stopping():
+                    if self._stop.wait(seconds):
                         return
-                    self._wait(seconds)
                 except Fatal as error:
                     metrics.ERRORS.labels(wakeup.ref.schema, type(error).__name__).inc()
                     self._log.error("cannot go on", work=wakeup.name, reason=str(error), remedy=error.remedy)

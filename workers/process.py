@@ -1,15 +1,27 @@
-"""The worker's process."""
+"""The worker's process: an RQ worker that is started again when Redis went away under it."""
 
 from __future__ import annotations
 
+from redis.exceptions import ConnectionError, TimeoutError
+
 from warp.config import Config
 from warp.connections import Connections
+from warp.monitoring.logging import get_logger
+from warp.process import Collector, Stop
+from warp.retry import backoff
 from workers import context
 from workers.worker import Worker
 
 
-def run_worker(config: Config, only: str | None, connections: Connections) -> None:
-    """Serve the queues, of one schema or of all, until SIGTERM or SIGINT; the step under way is finished first."""
-    worker = Worker(connections.redis, only)
-    context.install(config, connections, stopping=lambda: worker.stop_requested)
-    worker.work(logging_level="WARNING")
+def run_worker(config: Config, only: str | None, connections: Connections, stop: Stop) -> None:
+    """Serve the queues, of one schema or of all, until told to stop; the step under way is finished first."""
+    context.install(config, connections, stop)
+    collector = Collector()
+    waits = backoff()
+    while not stop.is_set():
+        try:
+            worker = Worker(connections.redis, only, stop, collector)
+            worker.work(logging_level="WARNING")
+        except (ConnectionError, TimeoutError) as error:
+            get_logger(__name__).warning("Redis is away, will be tried again", reason=str(error))
+        stop.wait(0 if stop.is_set() else next(waits))

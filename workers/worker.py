@@ -1,4 +1,4 @@
-"""The RQ worker: no fork for each job, queues of tables that appear later, and turns among all of them."""
+"""The RQ worker: no fork for each job, queues of tables that appear later, turns among all of them, an orderly stop."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import time
 from typing import Any, cast
 
 import redis
+from redis.exceptions import ConnectionError, TimeoutError
 from rq import Queue, SimpleWorker
+from rq.exceptions import DequeueTimeout
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
+from rq.worker import WorkerStatus
 from rq.worker_registration import register
 
-from warp.process import Collector
+from warp.monitoring.logging import get_logger
+from warp.process import Collector, Stop
+from warp.retry import backoff
 from warp.transport import keys
 
 LOOK_SECONDS = 1
-"""How often the worker looks for new queues while it has nothing to do."""
+"""How often the worker looks for new queues, and for a stop, while it has nothing to do."""
 
 
 class NoDeathPenalty(BaseDeathPenalty):
@@ -34,37 +39,63 @@ class Worker(SimpleWorker):
 
     death_penalty_class = NoDeathPenalty
 
-    def __init__(self, connection: redis.Redis, schema: str | None, name: str | None = None) -> None:
+    def __init__(self, connection: redis.Redis, schema: str | None, stop: Stop, collector: Collector) -> None:
+        """`stop` is installed by the process. Raises redis-py's ConnectionError where Redis does not answer."""
         self._schema = schema
-        self._collector = Collector()
+        self._stop = stop
+        self._collector = collector
         self._next_look = 0.0
         super().__init__(
             [Queue(keys.IDLE_QUEUE, connection=connection, serializer=JSONSerializer)],
-            name=name,
             connection=connection,
             serializer=JSONSerializer,
             log_job_description=False,
         )
 
-    @property
-    def dequeue_timeout(self) -> int:
-        return LOOK_SECONDS
-
-    @property
-    def stop_requested(self) -> bool:
-        """Whether the process was told to end."""
-        return self._stop_requested
+    def _install_signal_handlers(self) -> None:
+        """None: RQ's raise exceptions wherever the process happens to be, and talk to Redis from there."""
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """RQ takes its list of queues once, at start, and waits on it: this one looks again every LOOK_SECONDS."""
-        while not self._stop_requested:
-            self._find_queues()
-            found = super().dequeue_job_and_maintain_ttl(timeout, max_idle_time=LOOK_SECONDS)
-            if found is not None or timeout is None:
-                return found
+        """The next job; None when the process is to end.
+
+        RQ takes its list of queues once, at start, and sees neither new ones nor a stop while Redis is away.
+        """
+        waits = backoff()
+        while not self._stop.is_set():
+            try:
+                self.set_state(WorkerStatus.IDLE)
+                self.heartbeat()
+                if self.should_run_maintenance_tasks:
+                    self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+                self._find_queues()
+                found = self._dequeue()
+                waits = backoff()
+                if found is not None:
+                    return found
+            except (ConnectionError, TimeoutError) as error:
+                get_logger(__name__).warning("Redis is away, will be tried again", reason=str(error))
+                self._stop.wait(next(waits))
         return None
+
+    def _dequeue(self) -> tuple[Job, Queue] | None:
+        try:
+            found = self.queue_class.dequeue_any(
+                self._ordered_queues,
+                LOOK_SECONDS,
+                connection=self.connection,
+                job_class=self.job_class,
+                serializer=self.serializer,
+                death_penalty_class=self.death_penalty_class,
+            )
+        except DequeueTimeout:
+            return None
+        if found is not None:
+            job, queue = found
+            self.reorder_queues(queue)
+            job.redis_server_version = self.get_redis_server_version()  # type: ignore[no-untyped-call]
+        return found
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Do the job in this process."""
@@ -74,10 +105,7 @@ class Worker(SimpleWorker):
     def _find_queues(self) -> None:
         if time.monotonic() < self._next_look:
             return
-        try:
-            found = cast(set[bytes], self.connection.smembers(Queue.redis_queues_keys))
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
-            return  # the wait for a job that follows says so, and backs off
+        found = cast(set[bytes], self.connection.smembers(Queue.redis_queues_keys))
         self._next_look = time.monotonic() + LOOK_SECONDS
         names = {key.decode().removeprefix(Queue.redis_queue_namespace_prefix) for key in found}
         wanted = {name for name in names if self._serves(name)} | {keys.IDLE_QUEUE}
@@ -102,8 +130,7 @@ class Worker(SimpleWorker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Register again where Redis has lost its data: rq dashboard shows who works."""
-        if pipeline is None and self._state != "starting" and not self.connection.hexists(self.key, "birth"):
+        if pipeline is None and not self.connection.hexists(self.key, "birth"):
             self.connection.hset(self.key, mapping=self.serialize())
-            self.connection.hset(self.key, "state", self._state)
             register(self)
         super().heartbeat(timeout, pipeline)

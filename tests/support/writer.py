@@ -79,10 +79,7 @@ class Writer:
 
     def stop(self) -> None:
         """Finish the round under way, and end. Raises what ended it before."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        self._client.close()
+        self._end()
         if self._failure is not None:
             raise self._failure
 
@@ -92,6 +89,12 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None:
+            self.stop()
+        else:
+            self._end()
+
+    def _end(self) -> None:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -115,7 +118,7 @@ class Writer:
         shares = self._rng.sample(self._shares, min(3, len(self._shares)))
         # Several changes of one document, too: all changes of a transaction have one cluster time.
         plan = [
-            (share, [self._operation(share) for _ in range(4)] + self._one_documents_life(share)) for share in shares
+            (share, [self._operation(share) for _ in range(4)] + self._life_of_one(share)) for share in shares
         ]
 
         def carry_out(session: ClientSession) -> None:
@@ -126,7 +129,7 @@ class Writer:
             session.with_transaction(carry_out)
         self.counts["transaction"] += 1
 
-    def _one_documents_life(self, share: _Share) -> list[_Operation]:
+    def _life_of_one(self, share: _Share) -> list[_Operation]:
         [key] = self._new_keys(share, 1)
         life: list[_Operation] = [
             InsertOne(document(self._rng, key)),

@@ -68,9 +68,10 @@ def worker(config_path: Path | None, schema: str | None, metrics_port: int | Non
 
     config = configure(config_path, log_level, process="worker")
     config.stream_schemas(schema)
+    stop = Stop().install()
     connections = connected(config, metrics_port)
     try:
-        run_worker(config, schema, connections)
+        run_worker(config, schema, connections, stop)
     finally:
         connections.close()
 

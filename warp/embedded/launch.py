@@ -1,6 +1,6 @@
-"""A script that becomes a server: `python -I -S launch.py PARENT_PID DEATH_SIGNAL USER COMMAND…`.
+"""A script that becomes a child process: `python -I -S launch.py PARENT_PID DEATH_SIGNAL USER COMMAND…`.
 
-Makes the kernel send DEATH_SIGNAL to the server when its parent is gone, `kill -9` included, and drops root for USER
+Makes the kernel send DEATH_SIGNAL to it when its parent is gone, `kill -9` included, and drops root for USER
 ("-": as is). A program of its own because code between fork and exec is not safe in a parent that has threads.
 """
 

@@ -8,14 +8,13 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from warp.children import start_child
 from warp.embedded.binaries import missing_library
 from warp.errors import EmbeddedUnavailable
 
@@ -25,11 +24,6 @@ _POLL_SECONDS: Final = 0.02
 _PORT_ATTEMPTS: Final = 5
 _LOG_LINES: Final = 15
 _LOG_LINE_LENGTH: Final = 300
-_LAUNCH_SCRIPT: Final = Path(__file__).with_name("launch.py")
-
-# The kernel sends the death signal when the *thread* that made the process ends (prctl(2)), so that all of them are
-# made by one thread that lives as long as the interpreter.
-_launcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-launcher")
 
 
 class StartFailed(EmbeddedUnavailable):
@@ -65,20 +59,15 @@ class ServerProcess:
             raise RuntimeError(f"{self.name} is running already")
         self.log.touch()
         self._log_start = self.log.stat().st_size
-        words: list[str | Path] = [sys.executable, "-I", "-S", _LAUNCH_SCRIPT, str(os.getpid())]
-        words += [str(int(self._death_signal)), self._user or "-", *command]
         with self.log.open("ab") as output:
-            self._process = _launcher.submit(
-                lambda: subprocess.Popen(
-                    words,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    cwd=self.log.parent,
-                    env=_environment(),
-                    start_new_session=True,
-                )
-            ).result()
+            self._process = start_child(
+                command,
+                output=output,
+                cwd=self.log.parent,
+                environment=_environment(),
+                death_signal=self._death_signal,
+                user=self._user,
+            )
 
     def wait_ready(self, ready: Callable[[], bool]) -> None:
         """Return once `ready()` is true; it must make sure that it is this process that answers.

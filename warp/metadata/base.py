@@ -123,4 +123,4 @@ class Metadata(Protocol):
     def log_error(
         self, schema: str, table: str | None, error: Exception, remedy: str | None, correlation_id: str | None
     ) -> None:
-        """Keep an error for a person to find. The text must hold no document values."""
+        """Keep an error for a person to find; the same one is counted. The text must hold no document values."""

@@ -157,8 +157,10 @@ class MetadataStore:
         self, schema: str, table: str | None, error: Exception, remedy: str | None, correlation_id: str | None
     ) -> None:
         self._execute(
-            "INSERT INTO cartridge_warp.error_log (schema_name, table_name, error_class, error, remedy, correlation_id)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
+            "INSERT INTO cartridge_warp.error_log AS kept "
+            "(schema_name, table_name, error_class, error, remedy, correlation_id) VALUES (%s, %s, %s, %s, %s, %s) "
+            "ON CONFLICT (schema_name, coalesce(table_name, ''), error_class, md5(error)) DO UPDATE SET "
+            "last_at = now(), occurrences = kept.occurrences + 1, correlation_id = excluded.correlation_id",
             [schema, table, type(error).__name__, str(error), remedy, correlation_id],
         )
 

@@ -83,7 +83,8 @@ _NAME_PREFIX = "$utf8:"
 
 def extra_name(field: str) -> str:
     """The name of a field inside `_extra`: itself, or coded where jsonb cannot hold it."""
-    if exact_string(field) is field and not field.startswith(_NAME_PREFIX):
+    holds = exact_string(field) is field
+    if holds and not field.startswith(_NAME_PREFIX):
         return field
     return _NAME_PREFIX + field.encode("utf-8", "surrogateescape").hex()
 

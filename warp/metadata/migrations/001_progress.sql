@@ -87,6 +87,9 @@ CREATE TABLE error_log (
     error_class text NOT NULL,
     error text NOT NULL,
     remedy text,
-    correlation_id text,
-    created_at timestamptz NOT NULL DEFAULT now()
+    correlation_id text,                           -- of the last time
+    first_at timestamptz NOT NULL DEFAULT now(),
+    last_at timestamptz NOT NULL DEFAULT now(),
+    occurrences bigint NOT NULL DEFAULT 1
 );
+CREATE UNIQUE INDEX error_log_once ON error_log (schema_name, coalesce(table_name, ''), error_class, md5(error));

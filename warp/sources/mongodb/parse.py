@@ -131,7 +131,7 @@ def _same_number(left: Any, right: Any) -> bool:
         return False
     one, other = _number(left), _number(right)
     if one != one or other != other:
-        return one != one and other != other
+        return bool(one != one and other != other)
     return bool(one == other) and (one != 0 or _negative(one) == _negative(other))
 
 

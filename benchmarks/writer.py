@@ -1,0 +1,83 @@
+"""A process of its own that writes changes as fast as MongoDB takes them, beside the fleet."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from pymongo import MongoClient
+
+from benchmarks.usage import cpu_seconds
+from benchmarks.workload import Command, inserts, updates
+
+_spawn = multiprocessing.get_context("spawn")
+
+
+class Written(NamedTuple):
+    """What a writer did, in seconds of the monotonic clock, which all processes share."""
+
+    started: float
+    ended: float
+    cpu_seconds: float
+
+
+class Writer:
+    """A writer that has its changes ready."""
+
+    def __init__(self, pid: int, channel: Connection) -> None:
+        self._pid = pid
+        self._channel = channel
+        self._cpu = cpu_seconds(pid)
+
+    def go(self) -> None:
+        """Begin to write."""
+        self._channel.send(None)
+
+    def written(self) -> Written:
+        """Wait until everything is written. Raises EOFError if the writer has died."""
+        started, ended = self._channel.recv()
+        return Written(started, ended, cpu_seconds(self._pid) - self._cpu)
+
+
+@contextmanager
+def writer(uri: str, database: str, kind: str, numbers: range) -> Iterator[Writer]:
+    """A writer of "inserts" or "updates" of these orders, prepared, and ended on the way out."""
+    ours, theirs = _spawn.Pipe()
+    process = _spawn.Process(target=_write_when_told, args=(theirs, uri, database, kind, numbers), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        ours.recv()
+        assert process.pid is not None
+        yield Writer(process.pid, ours)
+    finally:
+        ours.close()
+        process.kill()
+        process.join()
+
+
+def write(client: MongoClient[dict[str, Any]], database: str, commands: Iterable[Command]) -> None:
+    """Send write commands one after the other. Raises RuntimeError if one of them fails in part."""
+    for command in commands:
+        reply = client[database].command(command)
+        if reply.get("writeErrors"):
+            raise RuntimeError(f"MongoDB refused a write: {reply['writeErrors'][0]['errmsg']}")
+
+
+def _write_when_told(channel: Connection, uri: str, database: str, kind: str, numbers: range) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
+    commands = list(inserts(numbers) if kind == "inserts" else updates(numbers, seed=2))
+    with MongoClient[dict[str, Any]](uri) as client:
+        client.admin.command("ping")
+        channel.send(None)
+        channel.recv()
+        started = time.monotonic()
+        write(client, database, commands)
+        channel.send((started, time.monotonic()))
+        # Its CPU time is read before it ends.
+        channel.recv()

@@ -1,0 +1,270 @@
+"""A toy database with a change stream: `warp.sources.base.Source` in memory.
+
+Documents are dicts of JSON values with an `_id` that is a string or a number. Nothing ever waits: a stream that has
+nothing at hand says so at once.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import orjson
+
+from warp.change import Change, Key, Operation, Record, RoutedChange, TableRef, cluster_seconds, cluster_time
+from warp.errors import StreamInvalid, StreamLost
+from warp.sources.base import Chunk, Document, Piece, SourceTable, StoredRow, StreamBatch, StreamPoint
+from warp.testing import documents
+from warp.testing.hook import Hook, passing
+
+
+class Logged(NamedTuple):
+    """One change in the source's log. `raw` is None for an event that changes no document."""
+
+    position: str
+    ts: int
+    ref: TableRef
+    key: Key
+    operation: Operation | None
+    raw: bytes | None
+
+
+class MemorySource:
+    """See `warp.sources.base.Source` for the contract of each method that it has; the others change the documents."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        hook: Hook = passing,
+        batch: int = 1000,
+        piece: int = 1000,
+        history_seconds: float | None = None,
+    ) -> None:
+        """`clock` in seconds since 1970; `batch` changes in one batch of a stream and `piece` documents in one piece at
+        most; `history_seconds` is what `headroom_seconds` counts from."""
+        self.documents: dict[TableRef, dict[Key, dict[str, Any]]] = {}
+        self.log: list[Logged] = []
+        self.batch = batch
+        self._piece = piece
+        self._clock = clock
+        self._history_seconds = history_seconds
+        self.hook = hook
+        self._ts = cluster_time(int(clock()), 1)
+        self._transaction: int | None = None
+        self._index = 0
+        self._lost = ""
+        self._cuts = 0
+
+    # What a database does.
+
+    def insert(self, schema: str, table: str, document: dict[str, Any]) -> None:
+        """Insert a document. Raises KeyError where its key exists."""
+        key = documents.key_of(document["_id"])
+        if key in self._table(schema, table):
+            raise KeyError(key.text)
+        self._put(Operation.INSERT, TableRef(schema, table), key, document)
+
+    def replace(self, schema: str, table: str, document: dict[str, Any]) -> None:
+        """Replace a document whole. Raises KeyError where it does not exist."""
+        key = documents.key_of(document["_id"])
+        self._table(schema, table)[key]  # noqa: B018 - it must exist
+        self._put(Operation.REPLACE, TableRef(schema, table), key, document)
+
+    def update(self, schema: str, table: str, identity: Any, **fields: Any) -> None:
+        """Change fields of a document; the change does not carry it. Raises KeyError where it does not exist."""
+        key = documents.key_of(identity)
+        present = self._table(schema, table)[key]
+        self._put(Operation.UPDATE, TableRef(schema, table), key, present | fields)
+
+    def delete(self, schema: str, table: str, identity: Any) -> None:
+        """Delete a document. Raises KeyError where it does not exist."""
+        key = documents.key_of(identity)
+        del self._table(schema, table)[key]
+        self._append(Operation.DELETE, TableRef(schema, table), key, None)
+
+    def drop(self, schema: str, table: str) -> None:
+        """Drop a table: an event that changes no document."""
+        self.documents.pop(TableRef(schema, table), None)
+        ts, position = self._stamp()
+        self.log.append(Logged(position, ts, TableRef(schema, table), documents.key_of(""), None, None))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is changed in the block commits together, at one cluster time; nothing of it where the block raises."""
+        before, logged = copy.deepcopy(self.documents), len(self.log)
+        self._transaction, self._index = self._tick(), 0
+        try:
+            yield
+        except BaseException:
+            self.documents = before
+            del self.log[logged:]
+            raise
+        finally:
+            self._transaction = None
+
+    def lose_history(self) -> None:
+        """Throw away the log: only streams that have read all of it can go on."""
+        self._lost = self._end().position
+        self.log.clear()
+
+    def cut_streams(self) -> None:
+        """End every stream that is open."""
+        self._cuts += 1
+
+    # What a source does.
+
+    def now(self) -> int:
+        self.hook("source.now")
+        return self._now()
+
+    def tables(self, schema: str) -> list[SourceTable]:
+        self.hook("source.tables")
+        return [
+            SourceTable(name=ref.table, documents=len(held), size_bytes=len(orjson.dumps(list(held.values()))))
+            for ref, held in sorted(self.documents.items())
+            if ref.schema == schema
+        ]
+
+    def open_stream(self, schema: str, after: StreamPoint | None) -> MemoryStream:
+        self.hook("source.open_stream")
+        return MemoryStream(self, schema, after or self._end())
+
+    def headroom_seconds(self, ts: int) -> float | None:
+        self.hook("source.headroom_seconds")
+        if self._history_seconds is None:
+            return None
+        return cluster_seconds(ts) + self._history_seconds - self._clock()
+
+    def decode(self, payload: bytes) -> list[Change]:
+        return documents.decode(payload)
+
+    def extract(self, payload: bytes, position: str) -> bytes:
+        return documents.extract(payload, position)
+
+    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> dict[Key, Record]:
+        self.hook("source.lookup")
+        held = self._held(schema, table)
+        return {key: documents.record_of(held[key]) for key in keys if key in held}
+
+    def split(self, schema: str, table: str, size: int) -> Iterator[Chunk]:
+        self.hook("source.split")
+        ordered = [key for key, _ in documents.in_range(self._held(schema, table), Chunk(lower=None, upper=None))]
+        bounds = [None, *(documents.bound(key) for key in ordered[size::size]), None]
+        for lower, upper in zip(bounds, bounds[1:], strict=False):
+            yield Chunk(lower=lower, upper=upper)
+
+    def read(self, schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
+        for found, rest in self._pieces(schema, table, chunk):
+            yield Piece(documents=[(key, documents.record_of(document)) for key, document in found], rest=rest)
+
+    def scan(self, schema: str, table: str, chunk: Chunk) -> Iterator[list[tuple[Key, Document]]]:
+        for found, _ in self._pieces(schema, table, chunk):
+            yield [(key, document) for key, document in found]
+
+    def fetch(self, schema: str, table: str, keys: Sequence[Key]) -> dict[Key, Document]:
+        self.hook("source.fetch")
+        held = self._held(schema, table)
+        return {key: held[key] for key in keys if key in held}
+
+    def differences(self, document: Document, key: Key, row: StoredRow) -> tuple[str, ...]:
+        return documents.differences(document, row)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    # How both hang together.
+
+    def _pieces(
+        self, schema: str, table: str, chunk: Chunk
+    ) -> Iterator[tuple[list[tuple[Key, dict[str, Any]]], bytes]]:
+        """Each piece is read when it is asked for, as a cursor does that other changes overtake."""
+        lower, passed = chunk.lower, False
+        while True:
+            self.hook("source.read")
+            found = documents.in_range(self._held(schema, table), Chunk(lower=lower, upper=chunk.upper))
+            found = [item for item in found if not (passed and documents.bound(item[0]) == lower)][: self._piece]
+            if not found:
+                return
+            lower, passed = documents.bound(found[-1][0]), True
+            yield found, lower
+
+    def _table(self, schema: str, table: str) -> dict[Key, dict[str, Any]]:
+        return self.documents.setdefault(TableRef(schema, table), {})
+
+    def _held(self, schema: str, table: str) -> dict[Key, dict[str, Any]]:
+        return self.documents.get(TableRef(schema, table), {})
+
+    def _put(self, operation: Operation, ref: TableRef, key: Key, document: dict[str, Any]) -> None:
+        self._table(*ref)[key] = copy.deepcopy(document)
+        self._append(operation, ref, key, None if operation is Operation.UPDATE else document)
+
+    def _append(self, operation: Operation, ref: TableRef, key: Key, document: dict[str, Any] | None) -> None:
+        ts, position = self._stamp()
+        raw = documents.encode(position, ts, operation, key, document, int(self._clock() * 1000))
+        self.log.append(Logged(position, ts, ref, key, operation, raw))
+
+    def _now(self) -> int:
+        self._ts = max(self._ts, cluster_time(int(self._clock()), 0))
+        return self._ts
+
+    def _tick(self) -> int:
+        self._ts = self._now() + 1
+        return self._ts
+
+    def _stamp(self) -> tuple[int, str]:
+        if self._transaction is None:
+            return self._tick(), f"{self._ts:016x}{0:06x}"
+        self._index += 1
+        return self._transaction, f"{self._transaction:016x}{self._index:06x}"
+
+    def _end(self) -> StreamPoint:
+        """After all that has been logged, and before all that will be."""
+        ts = self._now()
+        return StreamPoint(position=f"{ts:016x}ffffff", ts=ts)
+
+
+class MemoryStream:
+    """See `warp.sources.base.ChangeStream` for the contract."""
+
+    def __init__(self, source: MemorySource, schema: str, point: StreamPoint) -> None:
+        self._source = source
+        self._schema = schema
+        self._cuts = source._cuts
+        self.point = point
+        self._require_history()
+
+    def next_batch(self, max_wait: float) -> StreamBatch:
+        source = self._source
+        source.hook("stream.next_batch")
+        if self._cuts != source._cuts:
+            raise StreamInvalid("the change stream was cut")
+        self._require_history()
+        start = bisect_right(source.log, self.point.position, key=lambda logged: logged.position)
+        found = source.log[start : start + source.batch]
+        if start + len(found) < len(source.log):
+            self.point = StreamPoint(position=found[-1].position, ts=found[-1].ts)
+        else:
+            self.point = source._end()
+        ours = [logged for logged in found if logged.ref.schema == self._schema]
+        return StreamBatch(
+            changes=[
+                RoutedChange(logged.ref.table, documents.key_hash(logged.key), logged.position, logged.ts, logged.raw)
+                for logged in ours
+                if logged.raw is not None
+            ],
+            end=self.point,
+            source_ts=source._now(),
+            notices=[f"drop {logged.ref.table}" for logged in ours if logged.raw is None],
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _require_history(self) -> None:
+        if self.point.position < self._source._lost:
+            raise StreamLost("the log was thrown away")

@@ -1,0 +1,111 @@
+"""Looking at suspects again, until each is known to be equal or known to be a difference.
+
+A suspect is **equal** as soon as its row is the state of the document that was read just before the row was.
+
+A suspect is a **difference** where all of this holds:
+
+- document and row have looked exactly the same on at least LOOKS looks in a row;
+- T, a cluster time taken after the first of these looks, has been passed by the checkpoint, which moves past a change
+  only when that change is applied. The checkpoint must be *after* T: several changes may share one cluster time.
+
+For then every change that led to this state of the document is applied, and the row is still another one. (A document
+that keeps going to and fro between the very same two states could in theory be met at the wrong moments each time;
+hence several looks.)
+
+Whatever is neither when patience ends is counted as a difference too: the mirror stands still, or does not keep up.
+Identical therefore always means that each row was seen to be its document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from math import ceil
+
+from warp.change import Key
+from warp.destinations.base import Destination
+from warp.evolution.shape import Shape
+from warp.sources.base import Source
+from warp.verify.compare import compare
+from warp.verify.result import Tally, Verdict
+from warp.verify.walk import FETCH
+
+LOOKS = 3
+POLL_SECONDS = 0.25
+"""The wait between two looks."""
+MOMENTS = (0.0, 0.02, 0.1)
+"""Seconds between reading the documents and reading their rows, in turn: a document that is being changed all the time
+is met by its row a moment later, if at all."""
+
+
+def settle(
+    source: Source,
+    destination: Destination,
+    schema: str,
+    tallies: Sequence[Tally],
+    *,
+    patience: float,
+    clock: Callable[[], float],
+    wait: Callable[[float], object],
+) -> None:
+    """Look at the suspects of all tallies, for `patience` seconds at most, and count each as what it turns out to be."""
+    deadline = clock() + patience
+    for look in count():
+        suspects = sum(len(tally.suspects) for tally in tallies)
+        if not suspects:
+            return
+        state = destination.metadata.schema(schema)
+        shapes = destination.tables(schema)
+        # Shared out among the batches, so that many suspects do not add up to a long wait.
+        moment = MOMENTS[look % len(MOMENTS)] / ceil(suspects / FETCH)
+        for tally in tallies:
+            keys = list(tally.suspects)
+            for start in range(0, len(keys), FETCH):
+                looker = _Look(source, destination, tally, shapes.get(tally.ref.table), state.checkpoint.ts if state else 0)
+                looker.look(keys[start : start + FETCH], moment, wait)
+        if clock() >= deadline:
+            break
+        if any(tally.suspects for tally in tallies):
+            wait(POLL_SECONDS)
+    for tally in tallies:
+        for key, suspect in tally.suspects.items():
+            tally.count(key, suspect.verdict, suspect.fields)
+        tally.suspects.clear()
+
+
+class _Look:
+    """One look at some suspects of one table."""
+
+    def __init__(
+        self, source: Source, destination: Destination, tally: Tally, shape: Shape | None, applied: int
+    ) -> None:
+        """`applied`: every change before this cluster time was applied before the look began."""
+        self._source = source
+        self._destination = destination
+        self._tally = tally
+        self._shape = shape
+        self._applied = applied
+
+    def look(self, keys: Sequence[Key], moment: float, wait: Callable[[float], object]) -> None:
+        """Read documents, and after a moment their rows; count what is certain, and remember how the others look."""
+        ref, suspects = self._tally.ref, self._tally.suspects
+        documents = self._source.fetch(*ref, keys)
+        if moment:
+            wait(moment)
+        rows = self._destination.rows(ref, self._shape, keys) if self._shape else {}
+        now = self._source.now()
+        for key in keys:
+            before = suspects.pop(key)
+            found = compare(self._source, key, documents.get(key), rows.get(key))
+            if isinstance(found, Verdict):
+                self._tally.count(key, found, ())
+                continue
+            if found.fingerprint == before.fingerprint:
+                found.looks = before.looks + 1
+                found.since = before.since
+            if found.since is None:
+                found.since = now
+            if found.looks >= LOOKS and self._applied > found.since:
+                self._tally.count(key, found.verdict, found.fields)
+            else:
+                suspects[key] = found

@@ -1,0 +1,103 @@
+"""Reading both sides once: every document with its row, then the rows that have no document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from warp.change import Key, TableRef
+from warp.destinations.base import Destination
+from warp.evolution.shape import Shape
+from warp.sources.base import Chunk, Document, Source
+from warp.verify.compare import compare
+from warp.verify.result import Suspect, Tally, Verdict
+
+MOST_SUSPECTS = 100_000
+"""Suspects that are kept for a schema, to be looked at again; any beyond them count as they were seen."""
+FETCH = 1_000
+"""Documents that are fetched by key at once."""
+
+_EVERYTHING = Chunk(lower=None, upper=None)
+
+
+def walk(
+    source: Source, destination: Destination, schema: str, progress: Callable[[str, int], None]
+) -> list[Tally]:
+    """A tally for each table of either side, in order of name, with what needs another look as its suspects."""
+    walker = _Walker(source, destination, progress)
+    names = {table.name for table in source.tables(schema)} | destination.tables(schema).keys()
+    return [walker.table(TableRef(schema, name)) for name in sorted(names)]
+
+
+class _Walker:
+    def __init__(self, source: Source, destination: Destination, progress: Callable[[str, int], None]) -> None:
+        self._source = source
+        self._destination = destination
+        self._progress = progress
+        self._room = MOST_SUSPECTS
+
+    def table(self, ref: TableRef) -> Tally:
+        tally = Tally(ref)
+        shape = self._destination.tables(ref.schema).get(ref.table)
+        compared = 0
+        with_row = _KeySet()
+        for documents in self._source.scan(*ref, _EVERYTHING):
+            rows = self._destination.rows(ref, shape, [key for key, _ in documents]) if shape else {}
+            self._compare(tally, documents, rows)
+            with_row.add(rows)
+            compared += len(documents)
+            self._progress(ref.table, compared)
+        if shape:
+            self._find_extra(tally, shape, with_row)
+        return tally
+
+    def _compare(
+        self, tally: Tally, documents: Sequence[tuple[Key, Document]], rows: Mapping[Key, Mapping[str, object]]
+    ) -> None:
+        for key, document in documents:
+            self._note(tally, key, compare(self._source, key, document, rows.get(key)))
+
+    def _note(self, tally: Tally, key: Key, found: Verdict | Suspect) -> None:
+        if isinstance(found, Verdict):
+            tally.count(key, found, ())
+        elif self._room > 0:
+            self._room -= 1
+            tally.suspects[key] = found
+        else:
+            tally.count(key, found.verdict, found.fields)
+
+    def _find_extra(self, tally: Tally, shape: Shape, with_row: _KeySet) -> None:
+        """Rows without a document. Only where the keys of all rows are not the keys that were met is each looked up."""
+        there = _KeySet()
+        for keys in self._destination.keys(tally.ref, shape):
+            there.add(keys)
+        if there == with_row:
+            return
+        for keys in self._destination.keys(tally.ref, shape):
+            for start in range(0, len(keys), FETCH):
+                self._look_up(tally, keys[start : start + FETCH])
+
+    def _look_up(self, tally: Tally, keys: Sequence[Key]) -> None:
+        documents = self._source.fetch(*tally.ref, keys)
+        for key in keys:
+            if key not in documents and key not in tally.suspects:
+                self._note(tally, key, compare(self._source, key, None, {}))
+
+
+class _KeySet:
+    """A set of distinct keys in constant memory: two are equal where the sets are, but for a chance of 2 to the -64."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._sum = 0
+
+    def add(self, keys: Iterable[Key]) -> None:
+        """Add keys that are not in it."""
+        for key in keys:
+            self._size += 1
+            self._sum += hash(key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _KeySet) and (self._size, self._sum) == (other._size, other._sum)
+
+    def __hash__(self) -> int:
+        return hash((self._size, self._sum))
