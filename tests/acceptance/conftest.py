@@ -58,10 +58,10 @@ def make_mirror(fleet: Fleet, tmp_path: Path) -> Iterator[MakeMirror]:
 
 @pytest.fixture
 def make_writer() -> Iterator[MakeWriter]:
-    """`make_writer(endpoints, *databases, seed=…)`: see `Writer`; ended with the test."""
+    """`make_writer(endpoints, *databases, seed=…, collections=…)`: see `Writer`; ended with the test."""
     with ExitStack() as stack:
 
-        def make(endpoints: Endpoints, *databases: str, seed: int) -> Writer:
-            return stack.enter_context(Writer(endpoints.mongo_uri, databases, seed=seed))
+        def make(endpoints: Endpoints, *databases: str, **options: Any) -> Writer:
+            return stack.enter_context(Writer(endpoints.mongo_uri, databases, **options))
 
         yield make

@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.database import Database
+
 from tests.acceptance.conftest import MakeMirror, MakeWriter
 from tests.support.endpoints import Endpoints
+from tests.support.wait import eventually
 from tests.support.writer import COLLECTIONS
 
 
-def test_a_mirror_loads_what_exists_and_follows_what_changes(
+def test_two_schemas_are_loaded_and_followed(
     endpoints: Endpoints, schema: str, make_mirror: MakeMirror, make_writer: MakeWriter
 ) -> None:
-    mirror, writer = make_mirror(endpoints, schema), make_writer(endpoints, schema, seed=1)
-    writer.preload(500)
+    schemas = [schema, f"{schema}_Other"]
+    writer = make_writer(endpoints, *schemas, seed=1)
+    writer.preload(300)
+    mirror = make_mirror(endpoints, *schemas)
+    with MongoClient[dict[str, Any]](endpoints.mongo_uri) as client:
+        try:
+            writer.start()
+            mirror.start()
+            mirror.wait_caught_up()
+            mirror.wait_applied(1500)
+            tables = mirror.end_identical(writer)
+        finally:
+            client.drop_database(schemas[1])
+    assert tables.keys() == {(name, table) for name in schemas for table in COLLECTIONS}
+    assert min(tables.values()) > 0
+    assert min(writer.counts.values()) > 0
+
+
+def test_soft_deletion_marks_rows_and_an_insert_brings_them_back(
+    endpoints: Endpoints,
+    schema: str,
+    database: Database[dict[str, Any]],
+    make_mirror: MakeMirror,
+    make_writer: MakeWriter,
+) -> None:
+    writer = make_writer(endpoints, schema, seed=2)
+    writer.preload(200)
+    database["shelf"].insert_many([{"_id": key, "name": str(key)} for key in range(3)])
+    mirror = make_mirror(endpoints, {"name": schema, "deletion_strategy": "soft"}).start()
     writer.start()
-    mirror.start()
     mirror.wait_caught_up()
+    shelf = f'SELECT _id::int, is_deleted, deleted_at IS NULL, name FROM "{schema}".shelf ORDER BY _id'
+
+    database["shelf"].delete_many({"_id": {"$in": [0, 1]}})
+    deleted = [(0, True, False, "0"), (1, True, False, "1"), (2, False, True, "2")]
+    eventually(lambda: mirror.query(shelf) == deleted, what="two rows marked as deleted")
+    database["shelf"].insert_one({"_id": 1, "name": "again"})
+    back = [(0, True, False, "0"), (1, False, True, "again"), (2, False, True, "2")]
+    eventually(lambda: mirror.query(shelf) == back, what="one row alive again")
+
     mirror.wait_applied(1000)
     tables = mirror.end_identical(writer)
-    assert {table for _, table in tables} == set(COLLECTIONS)
-    assert min(writer.counts.values()) > 0
+    assert tables[schema, "shelf"] == 2

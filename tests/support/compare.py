@@ -44,12 +44,22 @@ def _interim(config: Path) -> tuple[int, dict[str, Any]]:
                     for key, document in batch
                     if key in rows and (names := connections.source.differences(document, key, rows[key]))
                 ]
-            extra = sum(len([key for key in batch if key not in keys]) for batch in connections.destination.keys(ref, shape)) if shape else 0
+            extra = (
+                sum(
+                    len([key for key in batch if key not in keys]) for batch in connections.destination.keys(ref, shape)
+                )
+                if shape
+                else 0
+            )
             tables.append(
                 {
-                    "schema": ref.schema, "table": ref.table, "source_documents": len(keys),
+                    "schema": ref.schema,
+                    "table": ref.table,
+                    "source_documents": len(keys),
                     "target_rows": connections.destination.count(ref, shape) if shape else 0,
-                    "missing": missing, "extra": extra, "different": different[:5],
+                    "missing": missing,
+                    "extra": extra,
+                    "different": different[:5],
                 }
             )
     connections.close()
@@ -60,7 +70,8 @@ def _interim(config: Path) -> tuple[int, dict[str, Any]]:
 def assert_identical(config: Path) -> dict[tuple[str, str], int]:
     """Not one document differs; returns the number of documents of each table."""
     from importlib.util import find_spec
-    code, report = verify(config) if find_spec('warp.cli.verify') else _interim(config)
+
+    code, report = verify(config) if find_spec("warp.cli.verify") else _interim(config)
     tables = report["tables"]
     different = [table for table in tables if table["missing"] or table["extra"] or table["different"]]
     assert (code, report["identical"], different) == (0, True, []), report

@@ -77,14 +77,18 @@ class Process:
         assert not self.running
         self._popen = self._launch()
 
-    def end(self) -> None:
-        """End it whatever state it is in."""
+    def ask_to_end(self) -> None:
+        """SIGTERM, without waiting, whatever state it is in."""
         if self.running:
             self.thaw()
-            try:
-                self.terminate()
-            except subprocess.TimeoutExpired:
-                self.kill()
+            self._popen.terminate()
+
+    def end(self) -> None:
+        """Wait for its end, and help where it does not come by itself."""
+        try:
+            self.wait()
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def peak_bytes(self) -> int:
         """The most memory it has had resident so far (VmHWM, proc(5))."""
@@ -148,5 +152,7 @@ class Fleet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for process in self.processes:
+            process.ask_to_end()
         for process in self.processes:
             process.end()

@@ -102,12 +102,10 @@ class Mirror:
 
     def checkpoint_saves(self, times: int) -> None:
         """Wait until the checkpoint was saved so many times more."""
+        query = "SELECT max(checkpointed_at) FROM cartridge_warp.sync_schemas"
         for _ in range(times):
-            before = self.query("SELECT max(checkpointed_at) FROM cartridge_warp.sync_schemas")
-            eventually(
-                lambda before=before: self.query("SELECT max(checkpointed_at) FROM cartridge_warp.sync_schemas") != before,  # type: ignore[misc]
-                what="the checkpoint saved",
-            )
+            before = self.query(query)
+            eventually(lambda before=before: self.query(query) != before, what="the checkpoint saved")
 
     def freeze_when(self, process: Process, condition: Callable[[], object], what: str) -> None:
         """Freeze a process at a moment at which the condition holds, and goes on holding while it is frozen."""

@@ -117,9 +117,7 @@ class Writer:
     def _transaction(self) -> None:
         shares = self._rng.sample(self._shares, min(3, len(self._shares)))
         # Several changes of one document, too: all changes of a transaction have one cluster time.
-        plan = [
-            (share, [self._operation(share) for _ in range(4)] + self._life_of_one(share)) for share in shares
-        ]
+        plan = [(share, [self._operation(share) for _ in range(4)] + self._life_of_one(share)) for share in shares]
 
         def carry_out(session: ClientSession) -> None:
             for share, operations in plan:

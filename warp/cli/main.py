@@ -30,7 +30,7 @@ COMMANDS = {
     "tailer": LazyCommand("warp.cli.processes", "tailer", "Run one schema's tailer"),
     "worker": LazyCommand("warp.cli.processes", "worker", "Run a worker"),
     "scheduler": LazyCommand("warp.cli.processes", "scheduler", "Run the scheduler"),
-    "web": LazyCommand("warp.cli.processes", "web", "Serve the RQ dashboard, health and metrics"),
+    "web": LazyCommand("warp.cli.web", "web", "Serve the RQ dashboard, health and metrics"),
     "status": LazyCommand("warp.cli.status", "status", "Say how every schema and table stands"),
     "verify": LazyCommand("warp.cli.verify", "verify", "Compare every document of both sides"),
     "demo": LazyCommand("warp.cli.demo", "demo", "Mirror sample data on embedded servers, and verify it"),

@@ -19,8 +19,6 @@ def compare(source: Source, key: Key, document: Document | None, row: StoredRow 
     return _suspect(Verdict.DIFFERENT, fields, document, row) if fields else Verdict.SAME
 
 
-def _suspect(
-    verdict: Verdict, fields: tuple[str, ...], document: Document | None, row: StoredRow | None
-) -> Suspect:
+def _suspect(verdict: Verdict, fields: tuple[str, ...], document: Document | None, row: StoredRow | None) -> Suspect:
     # Both are plain data, so that their repr says all there is in them; the hash keeps memory small and values out.
     return Suspect(verdict=verdict, fields=fields, fingerprint=hash((repr(document), repr(row))))

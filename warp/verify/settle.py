@@ -61,7 +61,9 @@ def settle(
         for tally in tallies:
             keys = list(tally.suspects)
             for start in range(0, len(keys), FETCH):
-                looker = _Look(source, destination, tally, shapes.get(tally.ref.table), state.checkpoint.ts if state else 0)
+                looker = _Look(
+                    source, destination, tally, shapes.get(tally.ref.table), state.checkpoint.ts if state else 0
+                )
                 looker.look(keys[start : start + FETCH], moment, wait)
         if clock() >= deadline:
             break

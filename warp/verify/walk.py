@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from warp.change import Key, TableRef
 from warp.destinations.base import Destination
 from warp.evolution.shape import Shape
-from warp.sources.base import Chunk, Document, Source
+from warp.sources.base import Chunk, Document, Source, StoredRow
 from warp.verify.compare import compare
 from warp.verify.result import Suspect, Tally, Verdict
 
@@ -19,9 +20,7 @@ FETCH = 1_000
 _EVERYTHING = Chunk(lower=None, upper=None)
 
 
-def walk(
-    source: Source, destination: Destination, schema: str, progress: Callable[[str, int], None]
-) -> list[Tally]:
+def walk(source: Source, destination: Destination, schema: str, progress: Callable[[str, int], None]) -> list[Tally]:
     """A tally for each table of either side, in order of name, with what needs another look as its suspects."""
     walker = _Walker(source, destination, progress)
     names = {table.name for table in source.tables(schema)} | destination.tables(schema).keys()
@@ -50,9 +49,7 @@ class _Walker:
             self._find_extra(tally, shape, with_row)
         return tally
 
-    def _compare(
-        self, tally: Tally, documents: Sequence[tuple[Key, Document]], rows: Mapping[Key, Mapping[str, object]]
-    ) -> None:
+    def _compare(self, tally: Tally, documents: Sequence[tuple[Key, Document]], rows: Mapping[Key, StoredRow]) -> None:
         for key, document in documents:
             self._note(tally, key, compare(self._source, key, document, rows.get(key)))
 
@@ -83,21 +80,15 @@ class _Walker:
                 self._note(tally, key, compare(self._source, key, None, {}))
 
 
+@dataclass(slots=True)
 class _KeySet:
     """A set of distinct keys in constant memory: two are equal where the sets are, but for a chance of 2 to the -64."""
 
-    def __init__(self) -> None:
-        self._size = 0
-        self._sum = 0
+    size: int = 0
+    total: int = 0
 
     def add(self, keys: Iterable[Key]) -> None:
         """Add keys that are not in it."""
         for key in keys:
-            self._size += 1
-            self._sum += hash(key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _KeySet) and (self._size, self._sum) == (other._size, other._sum)
-
-    def __hash__(self) -> int:
-        return hash((self._size, self._sum))
+            self.size += 1
+            self.total += hash(key)

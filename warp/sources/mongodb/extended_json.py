@@ -11,6 +11,8 @@ from __future__ import annotations
 import base64
 import re
 from datetime import datetime
+from decimal import Decimal
+from math import copysign, isfinite
 from typing import Any
 
 import orjson
@@ -44,9 +46,12 @@ def relaxed(value: Any, *, suspicious: bool) -> str:
         text = orjson.dumps(value, _relaxed_leaf, _FAST)
     except orjson.JSONEncodeError:
         raise NotRelaxed from None
-    if suspicious or b"\\u0000" in text or b"null" in text or b"-0.0" in text:
+    if suspicious or b"\\u0000" in text or b"null" in text or b"-0.0" in text or _EXPONENT.search(text):
         _refuse_inexact(value)
     return text.decode()
+
+
+_EXPONENT = re.compile(rb"[0-9]e\+?[0-9]")
 
 
 def _relaxed_leaf(value: Any) -> Any:
@@ -58,7 +63,8 @@ def _relaxed_leaf(value: Any) -> Any:
 
 
 def _refuse_inexact(value: Any) -> None:
-    """Raises NotRelaxed for what orjson or jsonb would change: NaN (null), -0.0 (0), U+0000, names of wrappers."""
+    """Raises NotRelaxed for what orjson or jsonb would change: NaN (null), -0.0 (0), U+0000, names of wrappers, and
+    doubles whose shortest digits, which jsonb takes for an integer, are another integer than the double is."""
     match value:
         case dict():
             if not WRAPPERS.isdisjoint(value) or any("\0" in name for name in value):
@@ -69,7 +75,9 @@ def _refuse_inexact(value: Any) -> None:
             for item in value:
                 _refuse_inexact(item)
         case float():
-            if value != value or value in (float("inf"), float("-inf")) or (value == 0 and str(value) == "-0.0"):
+            if not isfinite(value) or (value == 0 and copysign(1, value) < 0):
+                raise NotRelaxed
+            if 1e16 <= abs(value) < 2**64 and int(Decimal(repr(value))) != int(value):
                 raise NotRelaxed
         case str():
             if "\0" in value:
