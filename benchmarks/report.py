@@ -2,64 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-_MILLION = 1_000_000
+from benchmarks.measures import Rate, Results, Size, What
+
+_FLOORS = (What.STREAM_FLOOR, What.UPSERT_FLOOR)
+_OURS = frozenset({What.LOADED, What.DRAINED, What.LIVE})
+_WIDTH = 120
+"""Columns at least: a table that is cut says nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """So many documents or changes in so many seconds, with the CPU seconds of each process meanwhile."""
-
-    part: str
-    what: str
-    items: int
-    seconds: float
-    cpu: Mapping[str, float]
-
-    @property
-    def per_second(self) -> float:
-        """Documents or changes in a second."""
-        return self.items / self.seconds
-
-    @property
-    def cpu_per_million(self) -> dict[str, float]:
-        """CPU seconds for a million documents or changes, by process."""
-        return {name: seconds / self.items * _MILLION for name, seconds in self.cpu.items()}
-
-
-def as_json(rates: Sequence[Rate]) -> dict[str, Any]:
-    """Everything that was measured."""
+def as_json(size: Size, results: Results) -> dict[str, Any]:
+    """Everything that was measured; times in seconds, memory in bytes."""
     return {
+        "size": asdict(size),
         "rates": [
             {
                 "part": rate.part,
-                "what": rate.what,
+                "what": rate.what.value,
                 "items": rate.items,
                 "seconds": round(rate.seconds, 3),
                 "per_second": round(rate.per_second),
+                "of_stream_floor": _share(results, rate, What.STREAM_FLOOR),
+                "of_upsert_floor": _share(results, rate, What.UPSERT_FLOOR),
                 "cpu_seconds_per_million": {name: round(value, 2) for name, value in rate.cpu_per_million.items()},
             }
-            for rate in rates
-        ]
+            for rate in results.rates
+        ],
+        "changes_per_row_written": {part: round(value, 3) for part, value in results.coalescing.items()},
+        "latency": asdict(results.latency) if results.latency else None,
+        "peak_memory": results.peak_memory,
     }
 
 
-def show(console: Console, rates: Sequence[Rate]) -> None:
+def show(size: Size, results: Results) -> None:
     """Print tables."""
-    processes = list(dict.fromkeys(name for rate in rates for name in rate.cpu))
-    speed = Table("", "", "changes", "seconds", "changes/s", title="Throughput")
-    cpu = Table("", "", *processes, "all", title="CPU seconds per million")
-    for column in (*speed.columns[2:], *cpu.columns[2:]):
-        column.justify = "right"
-    for rate in rates:
-        speed.add_row(rate.part, rate.what, f"{rate.items:,}", f"{rate.seconds:.2f}", f"{rate.per_second:,.0f}")
+    console = Console()
+    console.width = max(console.width, _WIDTH)
+    console.print(f"workers: {size.workers}, partitions: {size.partitions}")
+    if results.rates:
+        console.print(_speed(results), _cpu(results))
+    for part, factor in results.coalescing.items():
+        console.print(f"{part}: {factor:.2f} changes for each row written")
+    if latency := results.latency:
+        console.print(
+            f"commit to visible row, {latency.changes:,} inserts: p50 {latency.p50 * 1000:.1f} ms, "
+            f"p99 {latency.p99 * 1000:.1f} ms, worst {latency.worst * 1000:.1f} ms"
+        )
+    if results.peak_memory:
+        console.print(_memory(size, results))
+
+
+def _speed(results: Results) -> Table:
+    table = _table("Throughput", "part", "", "changes", "seconds", "changes/s", "of the stream", "of the upsert")
+    for rate in results.rates:
+        shares = (_share(results, rate, floor) for floor in _FLOORS)
+        table.add_row(
+            rate.part,
+            rate.what.value,
+            f"{rate.items:,}",
+            f"{rate.seconds:.2f}",
+            f"{rate.per_second:,.0f}",
+            *("" if share is None else f"{share:.2f}" for share in shares),
+        )
+    return table
+
+
+def _cpu(results: Results) -> Table:
+    processes = list(dict.fromkeys(name for rate in results.rates for name in rate.cpu))
+    table = _table("CPU seconds per million changes", "part", "", *processes, "all")
+    for rate in results.rates:
         if used := rate.cpu_per_million:
             cells = (f"{used[name]:.1f}" if name in used else "" for name in processes)
-            cpu.add_row(rate.part, rate.what, *cells, f"{sum(used.values()):.1f}")
-    console.print(speed, cpu)
+            table.add_row(rate.part, rate.what.value, *cells, f"{sum(used.values()):.1f}")
+    return table
+
+
+def _memory(size: Size, results: Results) -> Table:
+    table = _table(f"Peak memory while {size.backlog:,} changes were drained", "process", "", "MB")
+    for name, peak in results.peak_memory.items():
+        table.add_row(name, "", f"{peak / 1e6:.0f}")
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table whose first two columns are words, and the others numbers."""
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < 2 else "right", no_wrap=True)
+    return table
+
+
+def _share(results: Results, rate: Rate, what: What) -> float | None:
+    """A rate as a share of a floor of its part."""
+    floor = results.floor(rate.part, what) if rate.what in _OURS else None
+    return round(rate.per_second / floor.per_second, 3) if floor else None

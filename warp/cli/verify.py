@@ -72,31 +72,24 @@ def _results(config: Config, only: str | None, patience: float) -> list[TableRes
     if not schemas:
         raise ConfigurationError("there is no schema with mode: stream to verify")
     connections = open_connections(config)
+    source, destination = connections.source, connections.destination
+    results: list[TableResult] = []
     try:
-        connections.source.now()
-        connections.destination.require_migrated()
-        with _progress() as progress:
-            return [
-                result
-                for schema in schemas
-                for result in verify_schema(
-                    connections.source,
-                    connections.destination,
-                    schema.name,
-                    patience=patience,
-                    progress=lambda table, documents, schema=schema: progress(f"{schema.name}.{table}", documents),
-                )
-            ]
+        source.now()
+        destination.require_migrated()
+        for schema in schemas:
+            with _progress(schema.name) as progress:
+                results += verify_schema(source, destination, schema.name, patience=patience, progress=progress)
     finally:
         connections.close()
+    return results
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int], None]]:
+def _progress(schema: str) -> Iterator[Callable[[str, int], None]]:
     """On a terminal, a line on stderr that says how far the comparison is."""
-    console = Console(stderr=True)
-    with console.status("verifying …") as status:
-        yield lambda table, documents: status.update(Text(f"verifying {table}: {documents:,} documents"))
+    with Console(stderr=True).status(Text(f"verifying {schema} …")) as status:
+        yield lambda table, documents: status.update(Text(f"verifying {schema}.{table}: {documents:,} documents"))
 
 
 def _show(console: Console, results: Sequence[TableResult]) -> None:

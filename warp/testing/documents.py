@@ -58,9 +58,7 @@ def in_range(held: Mapping[Key, dict[str, Any]], chunk: Chunk) -> list[tuple[Key
     upper = None if chunk.upper is None else _rank(_key(chunk.upper))
     ranked = sorted((_rank(key), key) for key in held)
     return [
-        (key, held[key])
-        for rank, key in ranked
-        if (lower is None or lower <= rank) and (upper is None or rank < upper)
+        (key, held[key]) for rank, key in ranked if (lower is None or lower <= rank) and (upper is None or rank < upper)
     ]
 
 

@@ -18,7 +18,7 @@ import orjson
 from warp.change import Change, Key, Operation, Record, RoutedChange, TableRef, cluster_seconds, cluster_time
 from warp.errors import StreamInvalid, StreamLost
 from warp.sources.base import Chunk, Document, Piece, SourceTable, StoredRow, StreamBatch, StreamPoint
-from warp.testing import documents
+from warp.testing import documents as toy
 from warp.testing.hook import Hook, passing
 
 
@@ -64,26 +64,26 @@ class MemorySource:
 
     def insert(self, schema: str, table: str, document: dict[str, Any]) -> None:
         """Insert a document. Raises KeyError where its key exists."""
-        key = documents.key_of(document["_id"])
+        key = toy.key_of(document["_id"])
         if key in self._table(schema, table):
             raise KeyError(key.text)
         self._put(Operation.INSERT, TableRef(schema, table), key, document)
 
     def replace(self, schema: str, table: str, document: dict[str, Any]) -> None:
         """Replace a document whole. Raises KeyError where it does not exist."""
-        key = documents.key_of(document["_id"])
+        key = toy.key_of(document["_id"])
         self._table(schema, table)[key]  # noqa: B018 - it must exist
         self._put(Operation.REPLACE, TableRef(schema, table), key, document)
 
     def update(self, schema: str, table: str, identity: Any, **fields: Any) -> None:
         """Change fields of a document; the change does not carry it. Raises KeyError where it does not exist."""
-        key = documents.key_of(identity)
+        key = toy.key_of(identity)
         present = self._table(schema, table)[key]
         self._put(Operation.UPDATE, TableRef(schema, table), key, present | fields)
 
     def delete(self, schema: str, table: str, identity: Any) -> None:
         """Delete a document. Raises KeyError where it does not exist."""
-        key = documents.key_of(identity)
+        key = toy.key_of(identity)
         del self._table(schema, table)[key]
         self._append(Operation.DELETE, TableRef(schema, table), key, None)
 
@@ -91,7 +91,7 @@ class MemorySource:
         """Drop a table: an event that changes no document."""
         self.documents.pop(TableRef(schema, table), None)
         ts, position = self._stamp()
-        self.log.append(Logged(position, ts, TableRef(schema, table), documents.key_of(""), None, None))
+        self.log.append(Logged(position, ts, TableRef(schema, table), toy.key_of(""), None, None))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -141,26 +141,26 @@ class MemorySource:
         return cluster_seconds(ts) + self._history_seconds - self._clock()
 
     def decode(self, payload: bytes) -> list[Change]:
-        return documents.decode(payload)
+        return toy.decode(payload)
 
     def extract(self, payload: bytes, position: str) -> bytes:
-        return documents.extract(payload, position)
+        return toy.extract(payload, position)
 
     def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> dict[Key, Record]:
         self.hook("source.lookup")
         held = self._held(schema, table)
-        return {key: documents.record_of(held[key]) for key in keys if key in held}
+        return {key: toy.record_of(held[key]) for key in keys if key in held}
 
-    def split(self, schema: str, table: str, size: int) -> Iterator[Chunk]:
+    def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         self.hook("source.split")
-        ordered = [key for key, _ in documents.in_range(self._held(schema, table), Chunk(lower=None, upper=None))]
-        bounds = [None, *(documents.bound(key) for key in ordered[size::size]), None]
+        ordered = [key for key, _ in toy.in_range(self._held(schema, table), Chunk(lower=None, upper=None))]
+        bounds = [None, *(toy.bound(key) for key in ordered[documents::documents]), None]
         for lower, upper in zip(bounds, bounds[1:], strict=False):
             yield Chunk(lower=lower, upper=upper)
 
     def read(self, schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
         for found, rest in self._pieces(schema, table, chunk):
-            yield Piece(documents=[(key, documents.record_of(document)) for key, document in found], rest=rest)
+            yield Piece(documents=[(key, toy.record_of(document)) for key, document in found], rest=rest)
 
     def scan(self, schema: str, table: str, chunk: Chunk) -> Iterator[list[tuple[Key, Document]]]:
         for found, _ in self._pieces(schema, table, chunk):
@@ -172,7 +172,7 @@ class MemorySource:
         return {key: held[key] for key in keys if key in held}
 
     def differences(self, document: Document, key: Key, row: StoredRow) -> tuple[str, ...]:
-        return documents.differences(document, row)
+        return toy.differences(document, row)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -186,11 +186,11 @@ class MemorySource:
         lower, passed = chunk.lower, False
         while True:
             self.hook("source.read")
-            found = documents.in_range(self._held(schema, table), Chunk(lower=lower, upper=chunk.upper))
-            found = [item for item in found if not (passed and documents.bound(item[0]) == lower)][: self._piece]
+            found = toy.in_range(self._held(schema, table), Chunk(lower=lower, upper=chunk.upper))
+            found = [item for item in found if not (passed and toy.bound(item[0]) == lower)][: self._piece]
             if not found:
                 return
-            lower, passed = documents.bound(found[-1][0]), True
+            lower, passed = toy.bound(found[-1][0]), True
             yield found, lower
 
     def _table(self, schema: str, table: str) -> dict[Key, dict[str, Any]]:
@@ -205,7 +205,7 @@ class MemorySource:
 
     def _append(self, operation: Operation, ref: TableRef, key: Key, document: dict[str, Any] | None) -> None:
         ts, position = self._stamp()
-        raw = documents.encode(position, ts, operation, key, document, int(self._clock() * 1000))
+        raw = toy.encode(position, ts, operation, key, document, int(self._clock() * 1000))
         self.log.append(Logged(position, ts, ref, key, operation, raw))
 
     def _now(self) -> int:
@@ -253,7 +253,7 @@ class MemoryStream:
         ours = [logged for logged in found if logged.ref.schema == self._schema]
         return StreamBatch(
             changes=[
-                RoutedChange(logged.ref.table, documents.key_hash(logged.key), logged.position, logged.ts, logged.raw)
+                RoutedChange(logged.ref.table, toy.key_hash(logged.key), logged.position, logged.ts, logged.raw)
                 for logged in ours
                 if logged.raw is not None
             ],

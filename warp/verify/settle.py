@@ -19,8 +19,7 @@ Identical therefore always means that each row was seen to be its document.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import count
-from math import ceil
+from itertools import cycle
 
 from warp.change import Key
 from warp.destinations.base import Destination
@@ -48,66 +47,61 @@ def settle(
     clock: Callable[[], float],
     wait: Callable[[float], object],
 ) -> None:
-    """Look at the suspects of all tallies, for `patience` seconds at most, and count each as what it turns out to be."""
+    """Look at the suspects of all tallies for up to `patience` seconds, and count each as what it turns out to be."""
     deadline = clock() + patience
-    for look in count():
-        suspects = sum(len(tally.suspects) for tally in tallies)
-        if not suspects:
-            return
-        state = destination.metadata.schema(schema)
-        shapes = destination.tables(schema)
-        # Shared out among the batches, so that many suspects do not add up to a long wait.
-        moment = MOMENTS[look % len(MOMENTS)] / ceil(suspects / FETCH)
-        for tally in tallies:
-            keys = list(tally.suspects)
-            for start in range(0, len(keys), FETCH):
-                looker = _Look(
-                    source, destination, tally, shapes.get(tally.ref.table), state.checkpoint.ts if state else 0
-                )
-                looker.look(keys[start : start + FETCH], moment, wait)
-        if clock() >= deadline:
+    looks = _Looks(source, destination, wait)
+    for moment in cycle(MOMENTS):
+        looks.look_at_all(schema, tallies, moment)
+        if clock() >= deadline or not any(tally.suspects for tally in tallies):
             break
-        if any(tally.suspects for tally in tallies):
-            wait(POLL_SECONDS)
+        wait(POLL_SECONDS)
     for tally in tallies:
         for key, suspect in tally.suspects.items():
             tally.count(key, suspect.verdict, suspect.fields)
         tally.suspects.clear()
 
 
-class _Look:
-    """One look at some suspects of one table."""
-
-    def __init__(
-        self, source: Source, destination: Destination, tally: Tally, shape: Shape | None, applied: int
-    ) -> None:
-        """`applied`: every change before this cluster time was applied before the look began."""
+class _Looks:
+    def __init__(self, source: Source, destination: Destination, wait: Callable[[float], object]) -> None:
         self._source = source
         self._destination = destination
-        self._tally = tally
-        self._shape = shape
-        self._applied = applied
+        self._wait = wait
 
-    def look(self, keys: Sequence[Key], moment: float, wait: Callable[[float], object]) -> None:
-        """Read documents, and after a moment their rows; count what is certain, and remember how the others look."""
-        ref, suspects = self._tally.ref, self._tally.suspects
-        documents = self._source.fetch(*ref, keys)
+    def look_at_all(self, schema: str, tallies: Sequence[Tally], moment: float) -> None:
+        state = self._destination.metadata.schema(schema)
+        applied = state.checkpoint.ts if state else 0
+        shapes = self._destination.tables(schema)
+        batches = [
+            (tally, keys[start : start + FETCH])
+            for tally in tallies
+            for keys in (list(tally.suspects),)
+            for start in range(0, len(keys), FETCH)
+        ]
+        for tally, keys in batches:
+            # Shared out, so that many suspects do not add up to a long wait.
+            self._look(tally, keys, shapes.get(tally.ref.table), applied, moment / len(batches))
+
+    def _look(self, tally: Tally, keys: Sequence[Key], shape: Shape | None, applied: int, moment: float) -> None:
+        """Read documents, and a moment later their rows; count what is certain, and note how the others look now.
+
+        `applied`: every change before this cluster time was applied before the look began.
+        """
+        documents = self._source.fetch(*tally.ref, keys)
         if moment:
-            wait(moment)
-        rows = self._destination.rows(ref, self._shape, keys) if self._shape else {}
+            self._wait(moment)
+        rows = self._destination.rows(tally.ref, shape, keys) if shape else {}
         now = self._source.now()
         for key in keys:
-            before = suspects.pop(key)
+            before = tally.suspects.pop(key)
             found = compare(self._source, key, documents.get(key), rows.get(key))
             if isinstance(found, Verdict):
-                self._tally.count(key, found, ())
+                tally.count(key, found, ())
                 continue
             if found.fingerprint == before.fingerprint:
-                found.looks = before.looks + 1
-                found.since = before.since
+                found.looks, found.since = before.looks + 1, before.since
             if found.since is None:
                 found.since = now
-            if found.looks >= LOOKS and self._applied > found.since:
-                self._tally.count(key, found.verdict, found.fields)
+            if found.looks >= LOOKS and applied > found.since:
+                tally.count(key, found.verdict, found.fields)
             else:
-                suspects[key] = found
+                tally.suspects[key] = found

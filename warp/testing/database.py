@@ -1,0 +1,115 @@
+"""What the in-memory destination holds: rows, shapes and progress, and the locks of the transactions that are open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from warp.change import BEGINNING, Key, Partition, TableRef
+from warp.destinations.base import PartitionState
+from warp.evolution.shape import Shape
+from warp.metadata.base import DeadLetter, SchemaState, SnapshotState
+from warp.sources.base import Chunk, StoredRow
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A document as it was at `ts` or later."""
+
+    ts: int
+    fields: StoredRow
+    is_deleted: bool = False
+
+
+@dataclass(slots=True)
+class Marker:
+    """How far a partition is applied."""
+
+    position: str = BEGINNING
+    ts: int = 0
+    changes: int = 0
+
+
+@dataclass(slots=True)
+class ChunkState:
+    """A chunk of a snapshot; `lower` moves up with what is loaded."""
+
+    lower: bytes | None
+    upper: bytes | None
+    rows: int = 0
+    finished: bool = False
+
+    @property
+    def bounds(self) -> Chunk:
+        """What is left to load."""
+        return Chunk(lower=self.lower, upper=self.upper)
+
+
+@dataclass(slots=True)
+class Known:
+    """A table that the metadata knows."""
+
+    partitions: int
+    snapshot: SnapshotState = SnapshotState.NONE
+    documents_estimate: int = 0
+    chunks: dict[int, ChunkState] = field(default_factory=dict)
+
+
+class Locks:
+    """Who holds what, exclusively or shared. Nobody waits: what cannot be had is refused at once."""
+
+    def __init__(self) -> None:
+        self._held: dict[Hashable, dict[object, bool]] = {}
+
+    def take(self, name: Hashable, owner: object, *, shared: bool = False) -> bool:
+        """Whether the owner has the lock now."""
+        holders = self._held.setdefault(name, {})
+        others = [exclusive for holder, exclusive in holders.items() if holder is not owner]
+        if any(others) or (others and not shared):
+            return False
+        holders[owner] = holders.get(owner, False) or not shared
+        return True
+
+    def free(self, name: Hashable) -> bool:
+        """Whether nobody has the lock."""
+        return not self._held.get(name)
+
+    def release(self, owner: object) -> None:
+        """Give back all that the owner has."""
+        for holders in self._held.values():
+            holders.pop(owner, None)
+
+
+class MemoryDatabase:
+    """Everything that is committed. Clones of a destination share one."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        """`clock` in seconds since 1970."""
+        self.clock = clock
+        self.migrated = False
+        self.rows: dict[TableRef, dict[Key, Row]] = {}
+        self.shapes: dict[TableRef, Shape] = {}
+        self.schemas: dict[str, SchemaState] = {}
+        self.known: dict[TableRef, Known] = {}
+        self.markers: dict[tuple[TableRef, int], Marker] = {}
+        self.tombstones: dict[TableRef, dict[Key, int]] = {}
+        self.letters: dict[tuple[TableRef, str, Key], DeadLetter] = {}
+        self.errors: list[str] = []
+        self.poison: set[Key] = set()
+        """Keys of documents that can never be stored."""
+        self.locks = Locks()
+
+    def partition_state(self, partition: Partition) -> PartitionState:
+        """What a marker says, whether it has been made or not."""
+        marker = self.markers.get((partition.ref, partition.number), Marker())
+        known = self.known.get(partition.ref) or Known(partition.of)
+        return PartitionState(position=marker.position, partitions=known.partitions, snapshot_open=known.snapshot.open)
+
+    def chunk(self, ref: TableRef, number: int) -> ChunkState | None:
+        """A chunk that is to be loaded."""
+        known = self.known.get(ref)
+        if known is None or known.snapshot is not SnapshotState.LOADING:
+            return None
+        chunk = known.chunks.get(number)
+        return None if chunk is None or chunk.finished else chunk

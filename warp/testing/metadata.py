@@ -1,0 +1,135 @@
+"""Progress in memory: `warp.metadata.base.Metadata`, each call at once and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from warp.change import TableRef
+from warp.errors import Transient
+from warp.metadata.base import SchemaState, SnapshotState, TableState
+from warp.sources.base import Chunk, SourceTable, StreamPoint
+from warp.testing.database import ChunkState, Known, Marker, MemoryDatabase
+from warp.testing.hook import Hook, passing
+
+
+class MemoryMetadata:
+    """See `warp.metadata.base.Metadata` for the contract of each method."""
+
+    def __init__(self, database: MemoryDatabase, *, hook: Hook = passing) -> None:
+        self._database = database
+        self._hook = hook
+
+    def schema(self, name: str) -> SchemaState | None:
+        self._hook("metadata.schema")
+        return self._database.schemas.get(name)
+
+    def begin_schema(
+        self, name: str, start: StreamPoint, tables: Sequence[SourceTable], partitions: Mapping[str, int]
+    ) -> SchemaState:
+        self._hook("metadata.begin_schema")
+        if name not in self._database.schemas:
+            self._database.schemas[name] = SchemaState(
+                name=name, start_ts=start.ts, checkpoint=start, checkpointed_at=self._now(), source_ts=start.ts
+            )
+            for table in tables:
+                self._database.known[TableRef(name, table.name)] = Known(
+                    partitions[table.name], SnapshotState.PLANNED, table.documents
+                )
+        return self._database.schemas[name]
+
+    def save_checkpoint(self, name: str, checkpoint: StreamPoint, source_ts: int) -> None:
+        self._hook("metadata.save_checkpoint")
+        held = self._database.schemas[name]
+        self._database.schemas[name] = replace(
+            held,
+            checkpoint=StreamPoint(
+                position=max(held.checkpoint.position, checkpoint.position), ts=max(held.checkpoint.ts, checkpoint.ts)
+            ),
+            source_ts=max(held.source_ts, source_ts),
+            checkpointed_at=self._now(),
+        )
+
+    def markers(self, schema: str) -> dict[tuple[str, int], str]:
+        self._hook("metadata.markers")
+        return {
+            (ref.table, number): marker.position
+            for (ref, number), marker in self._database.markers.items()
+            if ref.schema == schema
+        }
+
+    def partitions(self, schema: str) -> dict[str, int]:
+        self._hook("metadata.partitions")
+        return {ref.table: known.partitions for ref, known in self._of(schema)}
+
+    def add_tables(self, schema: str, partitions: Mapping[str, int]) -> None:
+        self._hook("metadata.add_tables")
+        for table, of in partitions.items():
+            self._database.known.setdefault(TableRef(schema, table), Known(of))
+
+    def repartition(self, ref: TableRef, partitions: int, position: str) -> bool:
+        self._hook("metadata.repartition")
+        markers = {number: marker for (of, number), marker in self._database.markers.items() if of == ref}
+        if not all(self._database.locks.free(("marker", ref, number)) for number in markers):
+            raise Transient("a marker is locked")
+        if any(marker.position > position for marker in markers.values()):
+            return False
+        self._database.known[ref].partitions = partitions
+        for number in range(partitions):
+            self._database.markers.setdefault((ref, number), Marker()).position = position
+        return True
+
+    def tables(self, schema: str) -> list[TableState]:
+        self._hook("metadata.tables")
+        return [self._state(ref, known) for ref, known in self._of(schema)]
+
+    def add_chunks(self, ref: TableRef, chunks: Iterable[Chunk]) -> int:
+        self._hook("metadata.add_chunks")
+        known = self._database.known[ref]
+        if known.snapshot is not SnapshotState.PLANNED:
+            return 0
+        known.chunks = {number: ChunkState(chunk.lower, chunk.upper) for number, chunk in enumerate(chunks, 1)}
+        known.snapshot = SnapshotState.LOADING
+        return len(known.chunks)
+
+    def missing_chunks(self, ref: TableRef, limit: int) -> list[int]:
+        self._hook("metadata.missing_chunks")
+        chunks = self._database.known[ref].chunks
+        return [number for number, chunk in sorted(chunks.items()) if not chunk.finished][:limit]
+
+    def close_snapshot(self, ref: TableRef) -> bool:
+        self._hook("metadata.close_snapshot")
+        known = self._database.known[ref]
+        if known.snapshot is not SnapshotState.LOADING or not all(chunk.finished for chunk in known.chunks.values()):
+            return False
+        known.snapshot = SnapshotState.DONE
+        self._database.tombstones.pop(ref, None)
+        return True
+
+    def log_error(
+        self, schema: str, table: str | None, error: Exception, remedy: str | None, correlation_id: str | None
+    ) -> None:
+        self._hook("metadata.log_error")
+        self._database.errors.append(str(error))
+
+    def _of(self, schema: str) -> list[tuple[TableRef, Known]]:
+        return [(ref, known) for ref, known in sorted(self._database.known.items()) if ref.schema == schema]
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._database.clock(), UTC)
+
+    def _state(self, ref: TableRef, known: Known) -> TableState:
+        markers = [marker for (of, _), marker in self._database.markers.items() if of == ref]
+        return TableState(
+            ref=ref,
+            target_name=ref.table,
+            partitions=known.partitions,
+            snapshot=known.snapshot,
+            documents_estimate=known.documents_estimate,
+            chunks=len(known.chunks),
+            chunks_loaded=sum(chunk.finished for chunk in known.chunks.values()),
+            rows_loaded=sum(chunk.rows for chunk in known.chunks.values()),
+            changes_applied=sum(marker.changes for marker in markers),
+            open_letters=sum(of == ref for of, _, _ in self._database.letters),
+        )

@@ -1,0 +1,192 @@
+"""A transaction of the in-memory destination: nobody sees what it does before it commits, all at once.
+
+A lock that another transaction has is refused at once with Transient, as PostgreSQL refuses it after a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+
+from warp.change import Delete, Key, Partition, Record, TableRef, Write
+from warp.destinations.base import PartitionState, Written
+from warp.errors import Poison, Transient
+from warp.evolution.shape import Shape
+from warp.metadata.base import DeadLetter
+from warp.sources.base import Chunk, StoredJson, StoredRow
+from warp.testing.database import Known, Marker, MemoryDatabase, Row
+from warp.testing.hook import Hook
+from warp.values import Kind, Opaque, Structured, Value, exact_json, kind_of
+
+
+class MemoryTransaction:
+    """See `warp.destinations.base.Transaction` for the contract of each method."""
+
+    def __init__(self, database: MemoryDatabase, hook: Hook) -> None:
+        self._database = database
+        self._hook = hook
+        self._rows: dict[tuple[TableRef, Key], Row | None] = {}
+        self._at_commit: list[Callable[[], None]] = []
+
+    def commit(self) -> None:
+        """Make all of it visible."""
+        for (ref, key), row in self._rows.items():
+            if row is None:
+                self._database.rows.get(ref, {}).pop(key, None)
+            else:
+                self._database.rows.setdefault(ref, {})[key] = row
+        for act in self._at_commit:
+            act()
+
+    def lock_partition(self, partition: Partition) -> PartitionState | None:
+        self._hook("transaction.lock_partition")
+        if not self._take(("marker", partition.ref, partition.number)):
+            return None
+        self._at_commit.append(partial(self._make_marker, partition))
+        return self._database.partition_state(partition)
+
+    def _make_marker(self, partition: Partition) -> None:
+        self._database.known.setdefault(partition.ref, Known(partition.of))
+        self._database.markers.setdefault((partition.ref, partition.number), Marker())
+
+    def lock_chunk(self, ref: TableRef, chunk: int) -> Chunk | None:
+        self._hook("transaction.lock_chunk")
+        if not self._take(("chunk", ref, chunk)):
+            return None
+        found = self._database.chunk(ref, chunk)
+        return found.bounds if found else None
+
+    def shape(self, ref: TableRef) -> Shape | None:
+        self._hook("transaction.shape")
+        if ref in self._database.shapes:
+            self._require(("shape", ref), shared=True)
+        return self._database.shapes.get(ref)
+
+    def upsert(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
+        self._hook("transaction.upsert")
+        return self._write(ref, shape, writes, self._is_newer)
+
+    def load(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
+        self._hook("transaction.load")
+        # Neither a load nor a delete may miss what the other one has not committed yet.
+        self._require(("tombstones", ref), shared=True)
+        return self._write(ref, shape, writes, lambda row, write: self._may_load(ref, row, write))
+
+    @staticmethod
+    def _is_newer(row: Row | None, write: Write) -> bool:
+        """A change wins against a row of its own time: changes of one transaction share a time, and come in order."""
+        return row is None or row.ts <= write.ts
+
+    def _may_load(self, ref: TableRef, row: Row | None, write: Write) -> bool:
+        """What was read at a time may be older than a change of that very time: it loses."""
+        return (row is None or row.ts < write.ts) and not self._is_buried(ref, write)
+
+    def _is_buried(self, ref: TableRef, write: Write) -> bool:
+        return self._database.tombstones.get(ref, {}).get(write.key, -1) >= write.ts
+
+    def _write(
+        self, ref: TableRef, shape: Shape, writes: Sequence[Write], wins: Callable[[Row | None, Write], bool]
+    ) -> Written:
+        if any(write.key in self._database.poison for write in writes):
+            raise Poison("this document can never be stored")
+        written = Written()
+        for write in writes:
+            fields = _fields(shape, write.record, written)
+            self._require(("row", ref, write.key))
+            if wins(self._row(ref, write.key), write):
+                self._rows[ref, write.key] = Row(write.ts, fields)
+                written.upserted += 1
+            else:
+                written.stale += 1
+        return written
+
+    def delete(
+        self, ref: TableRef, shape: Shape, deletes: Sequence[Delete], *, soft: bool, tombstones: bool
+    ) -> Written:
+        self._hook("transaction.delete")
+        written = Written()
+        for delete in deletes:
+            if tombstones:
+                self._require(("tombstones", ref))
+                self._at_commit.append(partial(self._bury, ref, delete))
+            self._require(("row", ref, delete.key))
+            row = self._row(ref, delete.key)
+            if row is None or row.is_deleted or not self._may_delete(row, delete):
+                written.stale += 1
+                continue
+            self._rows[ref, delete.key] = Row(delete.ts, row.fields, is_deleted=True) if soft else None
+            written.deleted += 1
+        return written
+
+    @staticmethod
+    def _may_delete(row: Row, delete: Delete) -> bool:
+        return row.ts <= delete.ts
+
+    def _bury(self, ref: TableRef, delete: Delete) -> None:
+        buried = self._database.tombstones.setdefault(ref, {})
+        buried[delete.key] = max(delete.ts, buried.get(delete.key, -1))
+
+    def advance(self, partition: Partition, position: str, ts: int, changes: int) -> None:
+        self._hook("transaction.advance")
+        self._at_commit.append(partial(self._advance, partition, position, ts, changes))
+
+    def _advance(self, partition: Partition, position: str, ts: int, changes: int) -> None:
+        marker = self._database.markers[partition.ref, partition.number]
+        if marker.position <= position:
+            marker.position, marker.ts = position, ts
+            marker.changes += changes
+
+    def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
+        self._hook("transaction.shrink_chunk")
+        self._at_commit.append(partial(self._shrink, ref, chunk, lower, rows))
+
+    def _shrink(self, ref: TableRef, number: int, lower: bytes, rows: int) -> None:
+        chunk = self._database.known[ref].chunks[number]
+        chunk.lower = lower
+        chunk.rows += rows
+
+    def finish_chunk(self, ref: TableRef, chunk: int) -> None:
+        self._hook("transaction.finish_chunk")
+        self._at_commit.append(partial(self._finish, ref, chunk))
+
+    def _finish(self, ref: TableRef, number: int) -> None:
+        self._database.known[ref].chunks[number].finished = True
+
+    def park(self, letters: Sequence[DeadLetter]) -> None:
+        self._hook("transaction.park")
+        for letter in letters:
+            place = letter.ref, letter.position, letter.key
+            self._at_commit.append(partial(self._database.letters.setdefault, place, letter))
+
+    def _row(self, ref: TableRef, key: Key) -> Row | None:
+        if (ref, key) in self._rows:
+            return self._rows[ref, key]
+        return self._database.rows.get(ref, {}).get(key)
+
+    def _take(self, name: Hashable, *, shared: bool = False) -> bool:
+        return self._database.locks.take(name, self, shared=shared)
+
+    def _require(self, name: Hashable, *, shared: bool = False) -> None:
+        if not self._take(name, shared=shared):
+            raise Transient("another transaction has the lock")
+
+
+def _fields(shape: Shape, record: Record, written: Written) -> StoredRow:
+    """The row of a record: the value of a column that fits, or exact JSON; what is kept so is counted."""
+    fields: dict[str, Value | StoredJson] = {}
+    for name, value in record.items():
+        column = shape.columns.get(name)
+        if column is not None and kind_of(value) is column.kind:
+            fields[name] = StoredJson(value.text) if isinstance(value, Structured) else value
+        else:
+            fields[name] = StoredJson(exact_json(value).decode())
+            written.kept[name, _reason(value, column.kind if column else None)] += 1
+    return fields
+
+
+def _reason(value: Value, column: Kind | None) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, Opaque):
+        return value.reason
+    return "does_not_fit" if column else "no_column"
