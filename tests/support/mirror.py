@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -102,10 +103,15 @@ class Mirror:
 
     def checkpoint_saves(self, times: int) -> None:
         """Wait until the checkpoint was saved so many times more."""
-        query = "SELECT max(checkpointed_at) FROM cartridge_warp.sync_schemas"
         for _ in range(times):
-            before = self.query(query)
-            eventually(lambda before=before: self.query(query) != before, what="the checkpoint saved")
+            before = self._saved_at()
+            eventually(partial(self._saved_since, before), what="the checkpoint saved")
+
+    def _saved_at(self) -> list[tuple[Any, ...]]:
+        return self.query("SELECT schema_name, checkpointed_at FROM cartridge_warp.sync_schemas ORDER BY 1")
+
+    def _saved_since(self, before: list[tuple[Any, ...]]) -> bool:
+        return all(now != then for now, then in zip(self._saved_at(), before, strict=True))
 
     def freeze_when(self, process: Process, condition: Callable[[], object], what: str) -> None:
         """Freeze a process at a moment at which the condition holds, and goes on holding while it is frozen."""

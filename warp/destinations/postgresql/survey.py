@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 
 from warp.change import TableRef, Write
 from warp.destinations.postgresql.client import Client
 from warp.destinations.postgresql.errors import SERVER
-from warp.destinations.postgresql.names import target
+from warp.destinations.postgresql.names import identifier, target
 from warp.destinations.postgresql.rows import EXTRA, KEY, TS, lines
 from warp.destinations.postgresql.transaction import key_type
 from warp.destinations.postgresql.types import SQL_TYPES
@@ -19,11 +20,92 @@ from warp.destinations.survey import MetadataTables
 from warp.evolution.shape import Shape
 from warp.metadata import registry
 from warp.metadata.migrate import METADATA_SCHEMA, migrations, require_migrated
+from warp.values import Kind
 
-_OWN_TYPES = {TS: "bigint", EXTRA: "jsonb"}
-_SOFT_TYPES = {"is_deleted": "boolean", "deleted_at": SQL_TYPES_TIMESTAMP}
+_SOFT_TYPES = {"is_deleted": SQL_TYPES[Kind.BOOL], "deleted_at": SQL_TYPES[Kind.TIMESTAMP]}
 
 
 def open_survey(connection_string: str) -> PostgresSurvey:
     """Connect lazily: the first call finds out whether the server is there."""
     return PostgresSurvey(Client(connection_string))
+
+
+class PostgresSurvey:
+    """See `warp.destinations.survey.Survey` for the contract of each method."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def server(self) -> str:
+        return f"{SERVER} {self._scalar('SHOW server_version')}".split(" (")[0]
+
+    def metadata_tables(self) -> MetadataTables:
+        with self._reading() as connection:
+            if not _made(connection, "migrations"):
+                return MetadataTables.CREATE
+            applied = {number for (number,) in connection.execute("SELECT number FROM cartridge_warp.migrations")}
+            if {migration.number for migration in migrations()} - applied:
+                return MetadataTables.UPDATE
+            require_migrated(connection)
+        return MetadataTables.KEEP
+
+    def shapes(self, schema: str) -> Mapping[str, Shape]:
+        with self._reading() as connection:
+            return registry.shapes(connection, schema) if _made(connection, "schema_registry") else {}
+
+    def target(self, ref: TableRef) -> str:
+        return ".".join(map(_quoted, target(ref)))
+
+    def exists(self, ref: TableRef) -> bool:
+        query = (
+            "SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE nspname = %s AND relname = %s"
+        )
+        return bool(self._scalar(query, *target(ref)))
+
+    def refusals(self, schemas: Iterable[str]) -> list[str]:
+        refusals = []
+        missing = []
+        for name in (METADATA_SCHEMA, *map(identifier, schemas)):
+            if self._scalar("SELECT to_regnamespace(%s) IS NULL", _quoted(name)):
+                missing.append(_quoted(name))
+            elif not self._scalar("SELECT has_schema_privilege(%s, 'CREATE')", name):
+                refusals.append(f"no table may be created in the schema {_quoted(name)}: grant CREATE on it")
+        if missing and not self._scalar("SELECT has_database_privilege(current_database(), 'CREATE')"):
+            refusals.append(f"the schemas {', '.join(missing)} may not be created: grant CREATE on the database")
+        return refusals
+
+    def columns(self, shape: Shape) -> dict[str, str]:
+        key = "bigint" if key_type(shape).as_string() == "bigint" else "text"
+        own = {KEY: key, TS: "bigint", EXTRA: SQL_TYPES[Kind.JSON]}
+        fields = {column.name: SQL_TYPES[column.kind] for column in shape.columns.values()}
+        return own | fields | (_SOFT_TYPES if shape.soft_delete else {})
+
+    def kept(self, shape: Shape, writes: Iterable[Write]) -> Counter[tuple[str, str]]:
+        counts: Counter[tuple[str, str]] = Counter()
+        for _ in lines(shape, writes, counts):
+            pass
+        return counts
+
+    def close(self) -> None:
+        self._client.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[psycopg.Connection]:
+        with self._client.connection() as connection, connection.transaction():
+            connection.execute("SET TRANSACTION READ ONLY")
+            yield connection
+
+    def _scalar(self, query: str, *values: object) -> Any:
+        with self._reading() as connection:
+            row = connection.execute(query.encode(), values).fetchone()
+        return row[0] if row else None
+
+
+def _made(connection: psycopg.Connection, table: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{METADATA_SCHEMA}.{table}"]).fetchone()
+    return bool(row and row[0])
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,107 @@
+"""Two tailers of one schema at once: by a pause that outlives the lease, by lost leases, and without any lease."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import Redis
+
+from scheduler.tailer import Tailer
+from tests.acceptance.conftest import MakeMirror, MakeWriter
+from tests.support.endpoints import Endpoints
+from tests.support.mirror import Mirror
+from tests.support.wait import eventually
+from warp.change import Partition
+from warp.connections import open_connections
+from warp.transport import keys
+
+
+def test_invariant_6_a_frozen_tailer_wakes_up_beside_its_successor(
+    endpoints: Endpoints, schema: str, make_mirror: MakeMirror, make_writer: MakeWriter
+) -> None:
+    mirror, writer = make_mirror(endpoints, schema), make_writer(endpoints, schema, seed=6)
+    writer.preload(100)
+    writer.start()
+    mirror.start().wait_caught_up()
+    first = mirror.tailer
+    second = mirror.fleet.tailer(mirror.config, schema)
+    mirror.freeze_when(first, mirror.backlog, "changes waiting in the logs")
+    eventually(lambda: "stream opened" in second.output(), what="the standby took over")
+    mirror.wait_applied(300)
+    first.thaw()
+    mirror.wait_applied(300)
+    with Redis.from_url(endpoints.redis_url) as client:
+        lease = keys.tailer_lease(schema)
+        for _ in range(5):
+            client.delete(lease)
+            eventually(lambda: client.exists(lease), what="one of them leads")
+    mirror.wait_applied(300)
+    mirror.end_identical(writer)
+    assert first.running
+    assert second.running
+
+
+def test_invariant_6_two_tailers_send_at_once(
+    endpoints: Endpoints, schema: str, make_mirror: MakeMirror, make_writer: MakeWriter
+) -> None:
+    mirror, writer = make_mirror(endpoints, schema, partitions=2), make_writer(endpoints, schema, seed=7)
+    writer.preload(100)
+    writer.start()
+    mirror.start().wait_caught_up()
+    with _tailer_without_lease(mirror, schema):
+        worker = mirror.workers[0]
+        mirror.freeze_when(worker, lambda: len(_senders(mirror)) == 2, "entries of both in one log")
+        worker.thaw()
+        mirror.wait_applied(1500)
+        mirror.end_identical(writer)
+
+
+def _senders(mirror: Mirror) -> set[str]:
+    """The tailers whose entries lie in the first log that has any."""
+    logs = mirror.looking.logs
+    for name in mirror.names:
+        for table, number in logs.backlog(name):
+            if stored := logs.read(Partition(name, table, number, 2), None, 1000):
+                return {item.entry.epoch.partition(":")[0] for item in stored}
+    return set()
+
+
+@contextmanager
+def _tailer_without_lease(mirror: Mirror, schema: str) -> Iterator[None]:
+    """A tailer in this very process that asks nobody whether it leads."""
+    config = mirror.settings
+    connections = open_connections(config)
+    stop = threading.Event()
+    failures: list[Exception] = []
+    tailer = Tailer(
+        schema,
+        connections.source,
+        connections.destination.metadata,
+        connections.logs,
+        connections.wakeups,
+        settings=lambda table: config.table(schema, table),
+        high_water_mark=config.log_high_water_mark,
+        clock=time.monotonic,
+        wait=stop.wait,
+    )
+
+    def work() -> None:
+        try:
+            while not stop.is_set():
+                tailer.tick()
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work, name="second tailer")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        tailer.close()
+        connections.close()
+    assert not failures
