@@ -13,50 +13,47 @@ from bson import CodecOptions, Timestamp
 from bson.raw_bson import RawBSONDocument
 from psycopg import sql
 
-from benchmarks.report import Rate
-from benchmarks.rig import SCHEMA, Rig
+from benchmarks.measures import Rate, What
+from benchmarks.rig import Rig, used
 from benchmarks.usage import cpu_seconds
-from benchmarks.workload import COLLECTION
+from benchmarks.workload import COLLECTION, DATABASE
 
 STEP_ROWS = 5000
 """Rows of one transaction: the default batch size."""
 _RAW = CodecOptions(document_class=RawBSONDocument)
 
 
-def now(rig: Rig) -> Timestamp:
-    """The cluster time: a change stream opened there sees what is written from now on."""
-    time_now: Timestamp = rig.mongodb.admin.command("ping")["operationTime"]
-    return Timestamp(time_now.time, time_now.inc + 1)
+def stream(rig: Rig, part: str, begin: Timestamp, changes: int) -> Rate:
+    """So many changes, written from `begin` on, read from the change stream and dropped. No fleet may be running."""
+    return _timed(rig, part, What.STREAM_FLOOR, changes, lambda: _drain(rig, begin, changes))
 
 
-def floors(rig: Rig, kind: str, begin: Timestamp, changes: int) -> list[Rate]:
-    """Both floors of changes that were written from `begin` on, and are mirrored. No fleet may be running."""
-    lines = _lines(rig, changes)
-    _prepare(rig, full=kind == "updates")
-    if kind == "updates":
+def upsert(rig: Rig, part: str, rows: int, *, full: bool) -> Rate:
+    """So many rows of the mirrored table upserted into another one, empty, or `full` of them. No fleet may be running.
+
+    In their order, or at random into the full one, and sorted within a step, as the worker does it.
+    """
+    lines = _lines(rig, rows)
+    _prepare(rig, full=full)
+    if full:
         random.Random(1).shuffle(lines)
     steps = [b"".join(sorted(lines[at : at + STEP_ROWS])) for at in range(0, len(lines), STEP_ROWS)]
-    return [
-        _timed(rig, kind, "floor: change stream", changes, lambda: _drain(rig, begin, changes)),
-        _timed(rig, kind, "floor: COPY and upsert", len(lines), lambda: _upsert(rig, steps)),
-    ]
+    return _timed(rig, part, What.UPSERT_FLOOR, len(lines), lambda: _upsert(rig, steps))
 
 
-def _timed(rig: Rig, kind: str, what: str, items: int, work: Callable[[], None]) -> Rate:
+def _timed(rig: Rig, part: str, what: What, items: int, work: Callable[[], None]) -> Rate:
     before, own = rig.cpu(), cpu_seconds(os.getpid())
     started = time.monotonic()
     work()
     seconds = time.monotonic() - started
-    after = rig.cpu()
-    used = {name: after[name] - before[name] for name in ("mongod", "postgres")}
-    return Rate(
-        part=kind, what=what, items=items, seconds=seconds, cpu={**used, "client": cpu_seconds(os.getpid()) - own}
-    )
+    spent = {name: value for name, value in used(before, rig.cpu()).items() if name in ("mongod", "postgres")}
+    spent["client"] = cpu_seconds(os.getpid()) - own
+    return Rate(part=part, what=what, items=items, seconds=seconds, cpu=spent)
 
 
 def _drain(rig: Rig, begin: Timestamp, changes: int) -> None:
     """Read so many events as raw BSON, whole replies at a time, as the tailer does, and drop them."""
-    database = rig.mongodb[SCHEMA]
+    database = rig.mongodb[DATABASE]
     opening = {"aggregate": 1, "pipeline": [{"$changeStream": {"startAtOperationTime": begin}}], "cursor": {}}
     with rig.mongodb.start_session(causal_consistency=False) as session:
         cursor: Any = database.command(opening, session=session, codec_options=_RAW)["cursor"]
@@ -70,7 +67,7 @@ def _drain(rig: Rig, begin: Timestamp, changes: int) -> None:
 def _lines(rig: Rig, limit: int) -> list[bytes]:
     """Rows of the mirrored table as lines of COPY text, so that nothing has to be encoded."""
     query = sql.SQL("COPY (SELECT {} FROM {} ORDER BY number DESC LIMIT {}) TO STDOUT").format(
-        _columns(rig), sql.Identifier(SCHEMA, COLLECTION), limit
+        _columns(rig), sql.Identifier(DATABASE, COLLECTION), limit
     )
     with rig.postgresql.cursor() as cursor, cursor.copy(query) as copy:
         text = b"".join(bytes(block) for block in copy)
@@ -79,7 +76,7 @@ def _lines(rig: Rig, limit: int) -> list[bytes]:
 
 def _prepare(rig: Rig, *, full: bool) -> None:
     """A table like the mirrored one, full or empty, and its stage."""
-    names = {"floor": sql.Identifier(SCHEMA, "floor"), "table": sql.Identifier(SCHEMA, COLLECTION)}
+    names = {"floor": sql.Identifier(DATABASE, "floor"), "table": sql.Identifier(DATABASE, COLLECTION)}
     rig.postgresql.execute(sql.SQL("CREATE TABLE {floor} (LIKE {table} INCLUDING ALL)").format(**names))
     if full:
         rig.postgresql.execute(sql.SQL("INSERT INTO {floor} TABLE {table}").format(**names))
@@ -95,7 +92,7 @@ def _upsert(rig: Rig, steps: list[bytes]) -> None:
         "INSERT INTO {floor} AS held ({columns}) SELECT {columns} FROM stage ON CONFLICT (_id) DO UPDATE SET "
         "{assignments} WHERE held._warp_ts <= excluded._warp_ts"
     ).format(
-        floor=sql.Identifier(SCHEMA, "floor"),
+        floor=sql.Identifier(DATABASE, "floor"),
         columns=columns,
         assignments=sql.SQL(", ").join(
             sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in _names(rig) if name != "_id"
@@ -116,6 +113,6 @@ def _names(rig: Rig) -> list[str]:
     rows = rig.postgresql.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped "
         "ORDER BY attnum",
-        [f'"{SCHEMA}"."{COLLECTION}"'],
+        [f'"{DATABASE}"."{COLLECTION}"'],
     )
     return [name for (name,) in rows]

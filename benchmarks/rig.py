@@ -1,87 +1,80 @@
-"""What one measurement stands on: fresh embedded servers, a configuration, a fleet, and a look at its progress."""
+"""What one part stands on: servers that nobody has used before, a fleet that is not running yet, and its progress."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 import redis
+from bson import Timestamp
 from pymongo import MongoClient
 
 from benchmarks.fleet import Fleet, FleetFailed
+from benchmarks.measures import Size
 from benchmarks.usage import cpu_seconds, family_cpu_seconds
-from benchmarks.workload import inserts
+from benchmarks.workload import COLLECTION, DATABASE, Command, inserts
 from benchmarks.writer import write
 from warp.destinations.registry import open_destination
 from warp.embedded import EmbeddedServers
 
-SCHEMA = "shop"
 STALL_SECONDS = 60.0
 """No progress for this long ends a measurement."""
-_POLL_SECONDS = 0.01
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """How much is measured, and with how many."""
-
-    documents: int
-    changes: int
-    backlog: int
-    workers: int
-    partitions: int
+_POLL_SECONDS = 0.02
+_STREAMED = 500
+"""Documents that come by the stream before anything is measured: the workers have met the table's queue then."""
 
 
 class Rig:
-    """Servers that nobody has used before, and a fleet that is not running yet."""
+    """A context manager that starts the servers, and ends them and the fleet on the way out."""
 
     def __init__(self, size: Size) -> None:
         self._size = size
+        self._open = ExitStack()
         self._servers = EmbeddedServers()
 
     def __enter__(self) -> Self:
-        servers = self._servers.__enter__()
-        try:
+        with ExitStack() as opening:
+            servers = opening.enter_context(self._servers)
             self.uri = servers.mongodb.uri
-            self.mongodb = MongoClient[dict[str, Any]](self.uri)
-            self.postgresql = psycopg.connect(servers.postgresql.dsn, autocommit=True)
-            self._redis = redis.Redis.from_url(servers.redis.url)
+            self.mongodb = opening.enter_context(MongoClient[dict[str, Any]](self.uri))
+            self.postgresql = opening.enter_context(psycopg.connect(servers.postgresql.dsn, autocommit=True))
+            client = opening.enter_context(redis.Redis.from_url(servers.redis.url))
+            destination = open_destination("postgresql", servers.postgresql.dsn)
+            opening.callback(destination.close)
+            destination.migrate()
             directory = servers.directory / "fleet"
             directory.mkdir()
             config = directory / "cartridge-warp.json"
             config.write_text(json.dumps(self._config()))
-            self.fleet = Fleet(directory, config, SCHEMA, self._size.workers, self._redis)
-            destination = open_destination("postgresql", servers.postgresql.dsn)
-            destination.migrate()
-            destination.close()
-        except BaseException:
-            servers.stop()
-            raise
+            self.fleet = Fleet(directory, config, DATABASE, self._size.workers, client)
+            self._open = opening.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.fleet.stop()
-        self.mongodb.close()
-        self.postgresql.close()
-        self._redis.close()
-        self._servers.stop()
+        self._open.close()
 
-    def insert(self, numbers: range) -> None:
-        """Insert orders, with nobody measuring."""
-        write(self.mongodb, SCHEMA, inserts(numbers))
+    def write(self, commands: Iterable[Command]) -> None:
+        """Write from this process, with nobody measuring."""
+        write(self.mongodb, commands)
 
-    def mirror(self, documents: int) -> None:
-        """Have so many orders mirrored by a fleet that ends when it has caught up."""
-        self.insert(range(documents))
+    def mirror(self, documents: int) -> int:
+        """Have so many orders mirrored, and some more by the stream; returns how many there are then.
+
+        The fleet that does it has ended, with its checkpoint saved.
+        """
+        self.write(inserts(range(documents)))
         with self.fleet.running():
             self.wait_for(self.tables_loaded, 1)
+            self.write(inserts(range(documents, documents + _STREAMED)))
+            self.wait_for(self.changes_applied, _STREAMED)
+        return documents + _STREAMED
 
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far, by process; PostgreSQL's with all its backends."""
@@ -92,6 +85,11 @@ class Rig:
             "postgres": family_cpu_seconds(servers.postgresql.pid or 0),
             **self.fleet.cpu(),
         }
+
+    def cluster_time(self) -> Timestamp:
+        """A change stream opened there sees what is written from now on, and nothing else."""
+        latest: Timestamp = self.mongodb.admin.command("ping")["operationTime"]
+        return Timestamp(latest.time, latest.inc + 1)
 
     def changes_applied(self) -> int:
         """Changes of the stream that are committed in PostgreSQL."""
@@ -105,22 +103,31 @@ class Rig:
         """Tables whose first load is closed."""
         return self._number("SELECT count(*) FROM cartridge_warp.sync_tables WHERE snapshot = 'done'")
 
+    def rows_written(self) -> int:
+        """Rows inserted and updated in the mirrored table, as PostgreSQL counts them once a fleet has ended."""
+        return self._number(
+            "SELECT n_tup_ins + n_tup_upd FROM pg_stat_user_tables WHERE schemaname = %s AND relname = %s",
+            [DATABASE, COLLECTION],
+        )
+
     def wait_for(self, progress: Callable[[], int], goal: int) -> float:
-        """Wait until `progress` has reached the goal; returns when, by the monotonic clock. Raises FleetFailed."""
+        """Wait until `progress` has reached the goal; returns when, by the monotonic clock.
+
+        Raises FleetFailed if there is no more progress, or a process has ended.
+        """
         reached, moved = progress(), time.monotonic()
         while reached < goal:
             time.sleep(_POLL_SECONDS)
-            now, before = time.monotonic(), reached
-            reached = progress()
+            before, reached = reached, progress()
             if reached > before:
-                moved = now
-            elif now - moved > STALL_SECONDS:
+                moved = time.monotonic()
+            elif time.monotonic() - moved > STALL_SECONDS:
                 raise FleetFailed(f"no progress for {STALL_SECONDS:.0f} seconds, at {reached:,} of {goal:,}")
             self.fleet.check()
         return time.monotonic()
 
-    def _number(self, query: str) -> int:
-        row = self.postgresql.execute(query.encode()).fetchone()
+    def _number(self, query: str, values: Iterable[str] = ()) -> int:
+        row = self.postgresql.execute(query.encode(), list(values)).fetchone()
         return int(row[0]) if row else 0
 
     def _config(self) -> dict[str, Any]:
@@ -130,5 +137,10 @@ class Rig:
             "destination": {"type": "postgresql", "connection_string": servers.postgresql.dsn},
             "redis": {"connection_string": servers.redis.url},
             "partitions": self._size.partitions,
-            "schemas": [{"name": SCHEMA}],
+            "schemas": [{"name": DATABASE}],
         }
+
+
+def used(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """CPU seconds between two looks at `Rig.cpu`."""
+    return {name: seconds - before[name] for name, seconds in after.items()}

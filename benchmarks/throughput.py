@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
 from benchmarks import floor
 from benchmarks.measures import Rate, Results, Size, What
 from benchmarks.rig import Rig, used
-from benchmarks.workload import Command, inserts, updates
-from benchmarks.writer import writer
+from benchmarks.workload import inserts, updates
+from benchmarks.writer import Kind, writer
 
 _WARM_UP = 1000
 """Documents that are mirrored before inserts are streamed, so that the table exists."""
@@ -50,14 +49,39 @@ def update_streaming(size: Size, results: Results) -> None:
         _streaming(rig, updates, range(size.changes), range(size.changes), results)
 
 
-def drain(rig: Rig, part: str, commands: Iterable[Command], changes: int) -> Rate:
-    """Write changes while no fleet runs, then start it and see it catch up; it is left running.
+def caught_up(rig: Rig, part: str, goal: int, changes: int) -> Rate:
+    """How a fleet that has just been started gets through a backlog, until so many changes in all are applied.
 
-    The clock runs from the tailer's start to the last committed change: the way up to full speed counts.
+    The clock runs from the tailer's start to the last commit: the way up to full speed counts.
     """
-    goal = rig.changes_applied() + changes
-    rig.write(commands)
-    rig.fleet.start()
     started, cpu = time.monotonic(), rig.cpu()
     ended = rig.wait_for(rig.changes_applied, goal)
     return Rate(part=part, what=What.DRAINED, items=changes, seconds=ended - started, cpu=used(cpu, rig.cpu()))
+
+
+def _streaming(rig: Rig, kind: Kind, backlog: range, live: range, results: Results) -> None:
+    part = kind.__name__
+    begin, applied, written = rig.cluster_time(), rig.changes_applied(), rig.rows_written()
+    rig.write(kind(backlog))
+    with rig.fleet.running():
+        results.rates.append(caught_up(rig, part, applied + len(backlog), len(backlog)))
+        results.rates += _live(rig, kind, live)
+    results.coalescing[part] = (len(backlog) + len(live)) / (rig.rows_written() - written)
+    results.rates.append(floor.stream(rig, part, begin, len(backlog)))
+    results.rates.append(floor.upsert(rig, part, len(backlog), full=kind is updates))
+
+
+def _live(rig: Rig, kind: Kind, numbers: range) -> list[Rate]:
+    """From the writer's first change to the last commit."""
+    part, changes = kind.__name__, len(numbers)
+    goal = rig.changes_applied() + changes
+    with writer(rig.uri, kind, numbers) as process:
+        cpu = rig.cpu()
+        process.go()
+        ended = rig.wait_for(rig.changes_applied, goal)
+        wrote = process.written()
+        spent = {**used(cpu, rig.cpu()), "client": wrote.cpu_seconds}
+    return [
+        Rate(part=part, what=What.LIVE, items=changes, seconds=ended - wrote.started, cpu=spent),
+        Rate(part=part, what=What.WRITER, items=changes, seconds=wrote.ended - wrote.started),
+    ]

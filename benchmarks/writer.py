@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from pymongo import MongoClient
 
 from benchmarks.usage import cpu_seconds
-from benchmarks.workload import Command, inserts, updates
+from benchmarks.workload import DATABASE, Command
 
 _spawn = multiprocessing.get_context("spawn")
+Kind = Callable[[range], Iterator[Command]]
+"""`inserts` or `updates` of `benchmarks.workload`."""
 
 
 class Written(NamedTuple):
@@ -45,10 +47,10 @@ class Writer:
 
 
 @contextmanager
-def writer(uri: str, database: str, kind: str, numbers: range) -> Iterator[Writer]:
-    """A writer of "inserts" or "updates" of these orders, prepared, and ended on the way out."""
+def writer(uri: str, kind: Kind, numbers: range) -> Iterator[Writer]:
+    """A writer of inserts or updates of these orders, prepared, and ended on the way out."""
     ours, theirs = _spawn.Pipe()
-    process = _spawn.Process(target=_write_when_told, args=(theirs, uri, database, kind, numbers), daemon=True)
+    process = _spawn.Process(target=_write_when_told, args=(theirs, uri, kind, numbers), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -61,23 +63,23 @@ def writer(uri: str, database: str, kind: str, numbers: range) -> Iterator[Write
         process.join()
 
 
-def write(client: MongoClient[dict[str, Any]], database: str, commands: Iterable[Command]) -> None:
+def write(client: MongoClient[dict[str, Any]], commands: Iterable[Command]) -> None:
     """Send write commands one after the other. Raises RuntimeError if one of them fails in part."""
     for command in commands:
-        reply = client[database].command(command)
+        reply = client[DATABASE].command(command)
         if reply.get("writeErrors"):
             raise RuntimeError(f"MongoDB refused a write: {reply['writeErrors'][0]['errmsg']}")
 
 
-def _write_when_told(channel: Connection, uri: str, database: str, kind: str, numbers: range) -> None:
+def _write_when_told(channel: Connection, uri: str, kind: Kind, numbers: range) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
-    commands = list(inserts(numbers) if kind == "inserts" else updates(numbers, seed=2))
+    commands = list(kind(numbers))
     with MongoClient[dict[str, Any]](uri) as client:
         client.admin.command("ping")
         channel.send(None)
         channel.recv()
         started = time.monotonic()
-        write(client, database, commands)
+        write(client, commands)
         channel.send((started, time.monotonic()))
-        # Its CPU time is read before it ends.
-        channel.recv()
+        # Its CPU time is read while it is still there; it is ended by who started it.
+        signal.pause()

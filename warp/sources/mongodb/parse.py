@@ -12,6 +12,7 @@ from uuid import UUID
 
 import orjson
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from bson.errors import BSONError
 
 from warp.sources.base import StoredJson
 from warp.values import EPOCH, ObjectIdText
@@ -30,7 +31,12 @@ def parse(value: Any) -> Any:
         case dict():
             names = frozenset(value)
             wrapper = _WRAPPERS.get(names)
-            return wrapper(value) if wrapper else {name: parse(item) for name, item in value.items()}
+            if wrapper is None:
+                return {name: parse(item) for name, item in value.items()}
+            try:
+                return wrapper(value)
+            except (BSONError, KeyError, TypeError, ArithmeticError) as error:
+                raise ValueError("not a wrapper of Extended JSON") from error
         case _:
             return value
 
@@ -143,8 +149,15 @@ def _negative(zero: Any) -> bool:
     return str(zero).startswith("-")
 
 
-def stored_value(value: Any) -> Any:
-    """The BSON value that a row's value stands for: a `warp.values` scalar, or JSON."""
+def same_as_stored(value: Any, stored: Any) -> bool:
+    """Whether a row's value, a `warp.values` scalar or JSON, stands for this BSON value."""
+    try:
+        return same(value, _stored_value(stored))
+    except ValueError:
+        return False  # somebody else wrote into the row
+
+
+def _stored_value(value: Any) -> Any:
     match value:
         case StoredJson():
             return parse(orjson.loads(value.text))

@@ -18,7 +18,7 @@ from warp.sources.base import ChangeStream, Chunk, Document, Piece, SourceTable,
 from warp.sources.mongodb import events, reads
 from warp.sources.mongodb.codec import key_of
 from warp.sources.mongodb.errors import translated
-from warp.sources.mongodb.parse import same, stored_value
+from warp.sources.mongodb.parse import same_as_stored
 from warp.sources.mongodb.stream import MongoChangeStream
 
 SELECTION_TIMEOUT_MS = 10_000
@@ -137,7 +137,7 @@ class MongoSource:
         names = [
             name
             for name, value in document.items()
-            if name != "_id" and not (name in row and same(value, stored_value(row[name])))
+            if name != "_id" and not (name in row and same_as_stored(value, row[name]))
         ]
         return (*names, *(name for name in row if name not in document))
 
