@@ -67,12 +67,12 @@ class Fleet:
                 raise FleetFailed(f"the {name} ended; from the end of its log:\n{_end(process.log)}")
 
     def cpu(self) -> dict[str, float]:
-        """CPU seconds of each process."""
-        return {name: cpu_seconds(process.pid or 0) for name, process in self._processes.items()}
+        """CPU seconds of each process that runs."""
+        return {name: cpu_seconds(process.pid) for name, process in self._processes.items() if process.pid}
 
     def peak_memory(self) -> dict[str, int]:
-        """The most bytes that each process has had resident."""
-        return {name: peak_memory(process.pid or 0) for name, process in self._processes.items()}
+        """The most bytes that each process that runs has had resident."""
+        return {name: peak_memory(process.pid) for name, process in self._processes.items() if process.pid}
 
     def _launch(self, name: str, *options: str) -> None:
         command = name.partition(" ")[0]

@@ -14,8 +14,8 @@ from bson.raw_bson import RawBSONDocument
 from psycopg import sql
 
 from benchmarks.measures import Rate, What
-from benchmarks.rig import Rig, used
-from benchmarks.usage import cpu_seconds
+from benchmarks.rig import Rig
+from benchmarks.stopwatch import Stopwatch
 from benchmarks.workload import COLLECTION, DATABASE
 
 STEP_ROWS = 5000
@@ -42,13 +42,9 @@ def upsert(rig: Rig, part: str, rows: int, *, full: bool) -> Rate:
 
 
 def _timed(rig: Rig, part: str, what: What, items: int, work: Callable[[], None]) -> Rate:
-    before, own = rig.cpu(), cpu_seconds(os.getpid())
-    started = time.monotonic()
+    watch = Stopwatch(rig, client=os.getpid())
     work()
-    seconds = time.monotonic() - started
-    spent = {name: value for name, value in used(before, rig.cpu()).items() if name in ("mongod", "postgres")}
-    spent["client"] = cpu_seconds(os.getpid()) - own
-    return Rate(part=part, what=what, items=items, seconds=seconds, cpu=spent)
+    return watch.rate(part, what, items, ended=time.monotonic())
 
 
 def _drain(rig: Rig, begin: Timestamp, changes: int) -> None:

@@ -23,12 +23,16 @@ class Size:
 class What(StrEnum):
     """What a rate is the rate of."""
 
-    LOADED = "first load"
-    DRAINED = "backlog drained"
-    LIVE = "live, beside a writer"
-    WRITER = "what the writer wrote"
-    STREAM_FLOOR = "floor: change stream"
-    UPSERT_FLOOR = "floor: COPY and upsert"
+    LOADED = "loaded"
+    DRAINED = "drained"
+    """A backlog, by a fleet that starts when it is there."""
+    LIVE = "live"
+    """Changes that a writer makes at the same time, on the same machine."""
+    WRITER = "the writer alone"
+    STREAM_FLOOR = "floor: stream"
+    """The change stream, read and thrown away."""
+    UPSERT_FLOOR = "floor: upsert"
+    """The same rows, encoded beforehand, by COPY and upsert."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,8 @@ class Rate:
     items: int
     seconds: float
     cpu: Mapping[str, float] = field(default_factory=dict)
+    others: float = 0.0
+    """Cores that were busy with what is not measured: where there were many, the rate says little."""
 
     @property
     def per_second(self) -> float:

@@ -14,6 +14,7 @@ _FLOORS = (What.STREAM_FLOOR, What.UPSERT_FLOOR)
 _OURS = frozenset({What.LOADED, What.DRAINED, What.LIVE})
 _WIDTH = 120
 """Columns at least: a table that is cut says nothing."""
+_MEGABYTE = 1_000_000
 
 
 def as_json(size: Size, results: Results) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def as_json(size: Size, results: Results) -> dict[str, Any]:
                 "per_second": round(rate.per_second),
                 "of_stream_floor": _share(results, rate, What.STREAM_FLOOR),
                 "of_upsert_floor": _share(results, rate, What.UPSERT_FLOOR),
+                "other_load": round(rate.others, 2),
                 "cpu_seconds_per_million": {name: round(value, 2) for name, value in rate.cpu_per_million.items()},
             }
             for rate in results.rates
@@ -40,7 +42,7 @@ def as_json(size: Size, results: Results) -> dict[str, Any]:
 
 
 def show(size: Size, results: Results) -> None:
-    """Print tables."""
+    """Print tables. Other load is in cores that were busy with something else on this machine."""
     console = Console()
     console.width = max(console.width, _WIDTH)
     console.print(f"workers: {size.workers}, partitions: {size.partitions}")
@@ -54,11 +56,14 @@ def show(size: Size, results: Results) -> None:
             f"p99 {latency.p99 * 1000:.1f} ms, worst {latency.worst * 1000:.1f} ms"
         )
     if results.peak_memory:
-        console.print(_memory(size, results))
+        peaks = ", ".join(f"{name} {peak / _MEGABYTE:.0f} MB" for name, peak in results.peak_memory.items())
+        console.print(f"peak memory, {size.backlog:,} changes drained: {peaks}")
 
 
 def _speed(results: Results) -> Table:
-    table = _table("Throughput", "part", "", "changes", "seconds", "changes/s", "of the stream", "of the upsert")
+    table = _table(
+        "Throughput", "part", "", "changes", "seconds", "changes/s", "of stream floor", "of upsert floor", "other load"
+    )
     for rate in results.rates:
         shares = (_share(results, rate, floor) for floor in _FLOORS)
         table.add_row(
@@ -68,6 +73,7 @@ def _speed(results: Results) -> Table:
             f"{rate.seconds:.2f}",
             f"{rate.per_second:,.0f}",
             *("" if share is None else f"{share:.2f}" for share in shares),
+            f"{rate.others:.2f}" if rate.cpu else "",
         )
     return table
 
@@ -82,16 +88,9 @@ def _cpu(results: Results) -> Table:
     return table
 
 
-def _memory(size: Size, results: Results) -> Table:
-    table = _table(f"Peak memory while {size.backlog:,} changes were drained", "process", "", "MB")
-    for name, peak in results.peak_memory.items():
-        table.add_row(name, "", f"{peak / 1e6:.0f}")
-    return table
-
-
 def _table(title: str, *columns: str) -> Table:
     """A table whose first two columns are words, and the others numbers."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < 2 else "right", no_wrap=True)
     return table

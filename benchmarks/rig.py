@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -139,8 +139,3 @@ class Rig:
             "partitions": self._size.partitions,
             "schemas": [{"name": DATABASE}],
         }
-
-
-def used(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    """CPU seconds between two looks at `Rig.cpu`."""
-    return {name: seconds - before[name] for name, seconds in after.items()}

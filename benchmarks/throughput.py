@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from benchmarks import floor
 from benchmarks.measures import Rate, Results, Size, What
-from benchmarks.rig import Rig, used
+from benchmarks.rig import Rig
+from benchmarks.stopwatch import Stopwatch
 from benchmarks.workload import inserts, updates
 from benchmarks.writer import Kind, writer
 
@@ -20,17 +19,9 @@ def first_load(size: Size, results: Results) -> None:
     with Rig(size) as rig:
         rig.write(inserts(range(size.documents)))
         with rig.fleet.running():
-            started, cpu = time.monotonic(), rig.cpu()
+            watch = Stopwatch(rig)
             ended = rig.wait_for(rig.rows_loaded, size.documents)
-            results.rates.append(
-                Rate(
-                    part=part,
-                    what=What.LOADED,
-                    items=size.documents,
-                    seconds=ended - started,
-                    cpu=used(cpu, rig.cpu()),
-                )
-            )
+            results.rates.append(watch.rate(part, What.LOADED, size.documents, ended=ended))
         results.rates.append(floor.upsert(rig, part, size.documents, full=False))
 
 
@@ -54,9 +45,8 @@ def caught_up(rig: Rig, part: str, goal: int, changes: int) -> Rate:
 
     The clock runs from the tailer's start to the last commit: the way up to full speed counts.
     """
-    started, cpu = time.monotonic(), rig.cpu()
-    ended = rig.wait_for(rig.changes_applied, goal)
-    return Rate(part=part, what=What.DRAINED, items=changes, seconds=ended - started, cpu=used(cpu, rig.cpu()))
+    watch = Stopwatch(rig)
+    return watch.rate(part, What.DRAINED, changes, ended=rig.wait_for(rig.changes_applied, goal))
 
 
 def _streaming(rig: Rig, kind: Kind, backlog: range, live: range, results: Results) -> None:
@@ -76,12 +66,8 @@ def _live(rig: Rig, kind: Kind, numbers: range) -> list[Rate]:
     part, changes = kind.__name__, len(numbers)
     goal = rig.changes_applied() + changes
     with writer(rig.uri, kind, numbers) as process:
-        cpu = rig.cpu()
+        watch = Stopwatch(rig, client=process.pid)
         process.go()
-        ended = rig.wait_for(rig.changes_applied, goal)
-        wrote = process.written()
-        spent = {**used(cpu, rig.cpu()), "client": wrote.cpu_seconds}
-    return [
-        Rate(part=part, what=What.LIVE, items=changes, seconds=ended - wrote.started, cpu=spent),
-        Rate(part=part, what=What.WRITER, items=changes, seconds=wrote.ended - wrote.started),
-    ]
+        beside = watch.rate(part, What.LIVE, changes, ended=rig.wait_for(rig.changes_applied, goal))
+        alone = process.seconds()
+    return [beside, Rate(part=part, what=What.WRITER, items=changes, seconds=alone)]

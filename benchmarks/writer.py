@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks.usage import cpu_seconds
 from benchmarks.workload import DATABASE, Command
 
 _spawn = multiprocessing.get_context("spawn")
@@ -20,30 +19,20 @@ Kind = Callable[[range], Iterator[Command]]
 """`inserts` or `updates` of `benchmarks.workload`."""
 
 
-class Written(NamedTuple):
-    """What a writer did, in seconds of the monotonic clock, which all processes share."""
-
-    started: float
-    ended: float
-    cpu_seconds: float
-
-
 class Writer:
     """A writer that has its changes ready."""
 
     def __init__(self, pid: int, channel: Connection) -> None:
-        self._pid = pid
+        self.pid = pid
         self._channel = channel
-        self._cpu = cpu_seconds(pid)
 
     def go(self) -> None:
         """Begin to write."""
         self._channel.send(None)
 
-    def written(self) -> Written:
-        """Wait until everything is written. Raises EOFError if the writer has died."""
-        started, ended = self._channel.recv()
-        return Written(started, ended, cpu_seconds(self._pid) - self._cpu)
+    def seconds(self) -> float:
+        """Wait until everything is written; how long it took. Raises EOFError if the writer has died."""
+        return float(self._channel.recv())
 
 
 @contextmanager
@@ -80,6 +69,6 @@ def _write_when_told(channel: Connection, uri: str, kind: Kind, numbers: range) 
         channel.recv()
         started = time.monotonic()
         write(client, commands)
-        channel.send((started, time.monotonic()))
+        channel.send(time.monotonic() - started)
         # Its CPU time is read while it is still there; it is ended by who started it.
         signal.pause()

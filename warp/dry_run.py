@@ -6,12 +6,11 @@ How it is shown is left to `warp.cli.dry_run`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 
 from warp.change import Key, Record, TableRef, Write
-from warp.config import Config, SchemaConfig, redact
+from warp.config import Config, SchemaConfig
 from warp.destinations.survey import MetadataTables, Survey
 from warp.evolution.decide import decide
 from warp.evolution.infer import Seen
@@ -139,5 +138,26 @@ class Planner:
         )
 
     def _sample(self, ref: TableRef, at: int) -> Sequence[tuple[Key, Record]]:
-        with closing(iter(self._source.read(*ref, _WHOLE, at))) as pieces:
-            return next(iter(pieces)).documents
+        piece = next(self._source.read(*ref, _WHOLE, at), None)
+        return piece.documents if piece else ()
+
+    def _fit(
+        self, ref: TableRef, shape: Shape | None, sample: Sequence[tuple[Key, Record]]
+    ) -> tuple[list[PlannedColumn], list[KeptField]]:
+        if not sample:
+            return [], []
+        seen = Seen()
+        seen.add_keys(key for key, _ in sample)
+        seen.add_records((record for _, record in sample), shape)
+        soft = self._config.table(*ref).deletion_strategy == "soft"
+        after = decide(shape, seen, soft_delete=soft).after
+        before = self._survey.columns(shape) if shape else {}
+        columns = [
+            PlannedColumn(name=name, type=kind, new=before.get(name) != kind)
+            for name, kind in self._survey.columns(after).items()
+        ]
+        counts = self._survey.kept(after, (Write(key, 0, record) for key, record in sample))
+        kept = [
+            KeptField(field=field, reason=reason, values=values) for (field, reason), values in sorted(counts.items())
+        ]
+        return columns, kept

@@ -20,58 +20,9 @@ def verify(config: Path) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
-def _interim(config: Path) -> tuple[int, dict[str, Any]]:
-    from warp.change import TableRef
-    from warp.config import load_config
-    from warp.connections import open_connections
-    from warp.sources.base import Chunk
-
-    loaded = load_config(config, {})
-    connections = open_connections(loaded)
-    tables = []
-    for schema in loaded.schemas:
-        shapes = connections.destination.tables(schema.name)
-        for table in connections.source.tables(schema.name):
-            ref = TableRef(schema.name, table.name)
-            shape = shapes.get(table.name)
-            missing, different, keys = 0, [], set()
-            for batch in connections.source.scan(*ref, Chunk(lower=None, upper=None)):
-                rows = connections.destination.rows(ref, shape, [key for key, _ in batch]) if shape else {}
-                keys |= {key for key, _ in batch}
-                missing += sum(key not in rows for key, _ in batch)
-                different += [
-                    (key, names, document, rows[key])
-                    for key, document in batch
-                    if key in rows and (names := connections.source.differences(document, key, rows[key]))
-                ]
-            extra = (
-                sum(
-                    len([key for key in batch if key not in keys]) for batch in connections.destination.keys(ref, shape)
-                )
-                if shape
-                else 0
-            )
-            tables.append(
-                {
-                    "schema": ref.schema,
-                    "table": ref.table,
-                    "source_documents": len(keys),
-                    "target_rows": connections.destination.count(ref, shape) if shape else 0,
-                    "missing": missing,
-                    "extra": extra,
-                    "different": different[:5],
-                }
-            )
-    connections.close()
-    bad = any(t["missing"] or t["extra"] or t["different"] for t in tables)
-    return (3 if bad else 0), {"identical": not bad, "tables": tables}
-
-
 def assert_identical(config: Path) -> dict[tuple[str, str], int]:
     """Not one document differs; returns the number of documents of each table."""
-    from importlib.util import find_spec
-
-    code, report = verify(config) if find_spec("warp.cli.verify") else _interim(config)
+    code, report = verify(config)
     tables = report["tables"]
     different = [table for table in tables if table["missing"] or table["extra"] or table["different"]]
     assert (code, report["identical"], different) == (0, True, []), report

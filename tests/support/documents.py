@@ -32,6 +32,7 @@ _RARE: tuple[Any, ...] = (
     float("nan"),
     float("inf"),
     -0.0,
+    2.0**60,
     Decimal128("NaN"),
     Decimal128("-0"),
     Decimal128("1E+6000"),

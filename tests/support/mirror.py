@@ -96,10 +96,8 @@ class Mirror:
             return connection.execute(query.encode(), values or None).fetchall()
 
     def checkpoint(self) -> str:
-        """The only schema's saved position; the beginning before there is one."""
-        [name] = self.names
-        state = self.looking.destination.metadata.schema(name)
-        return state.checkpoint.position if state else ""
+        """The saved position; the beginning before there is one."""
+        return "".join(position for (position,) in self.query("SELECT checkpoint FROM cartridge_warp.sync_schemas"))
 
     def checkpoint_saves(self, times: int) -> None:
         """Wait until the checkpoint was saved so many times more."""
@@ -135,8 +133,8 @@ class Mirror:
         ts = self.looking.source.now()
 
         def caught_up() -> bool:
-            states = [self.looking.destination.metadata.schema(name) for name in self.names]
-            return all(state and state.checkpoint.ts >= ts for state in states) and not self.loads_open()
+            behind = f"SELECT count(*) FILTER (WHERE checkpoint_ts >= {ts}) FROM cartridge_warp.sync_schemas"
+            return self.number(behind) == len(self.names) and not self.loads_open()
 
         eventually(caught_up, deadline, what="everything loaded and applied")
 

@@ -1,83 +1,14 @@
-"""Which processes make a fleet, as programs that a supervisor keeps running: this very command, one for each process."""
+"""`tailer --all`: a tailer for each schema, supervised."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
-from itertools import count
+from collections.abc import Sequence
 from pathlib import Path
 
 from warp.errors import ConfigurationError
+from warp.fleet import Fleet
 from warp.process import Stop
-from warp.supervisor import Program, Supervisor
-
-# Without -P a file in the working directory could stand in for a module.
-_COMMAND = (sys.executable, "-P", "-m", "warp.cli")
-_PACKAGES = Path(__file__).parents[2]
-_DASHBOARD = ("rq_dashboard", "waitress")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fleet:
-    """What is to run, and how; `programs` says it in processes."""
-
-    schemas: Sequence[str]
-    config_path: Path | None = None
-    only: str | None = None
-    """The one schema that workers and scheduler are limited to."""
-    workers: int = 0
-    scheduler: bool = False
-    web: bool = False
-    metrics_port: int | None = None
-    """Tailers, workers and scheduler get ports from this one on, in that order; 0: any free ones."""
-    log_level: str | None = None
-    log_format: str | None = None
-    log_directory: Path | None = None
-    """Where each process has its log; None: it writes to our stderr."""
-
-    def programs(self) -> list[Program]:
-        """One program for each process."""
-        ports = self._ports()
-        only = ["--schema", self.only] if self.only else []
-        programs = [
-            self._program(f"tailer-{schema}", ["tailer", "--schema", schema, *next(ports)]) for schema in self.schemas
-        ]
-        programs += [
-            self._program(f"worker-{number}", ["worker", *only, *next(ports)]) for number in range(1, self.workers + 1)
-        ]
-        if self.scheduler:
-            programs.append(self._program("scheduler", ["scheduler", *only, *next(ports)]))
-        if self.web:
-            programs.append(self._program("web", ["web"]))
-        return programs
-
-    def _ports(self) -> Iterator[list[str]]:
-        for number in count():
-            if self.metrics_port is None:
-                yield []
-            else:
-                yield ["--metrics-port", str(self.metrics_port + number if self.metrics_port else 0)]
-
-    def _program(self, name: str, arguments: list[str]) -> Program:
-        config = ["--config", str(self.config_path)] if self.config_path else []
-        level = ["--log-level", self.log_level] if self.log_level else []
-        environment = _python_path()
-        if self.log_format:
-            environment["CARTRIDGE_WARP_MONITORING__LOG_FORMAT"] = self.log_format
-        return Program(
-            name=name,
-            command=[*_COMMAND, *arguments, *config, *level],
-            environment=environment,
-            log=self.log_directory / f"{name}.log" if self.log_directory else None,
-        )
-
-
-def dashboard_installed() -> bool:
-    """Whether `cartridge-warp web` has what it needs: the extra `dashboard`."""
-    return all(find_spec(module) for module in _DASHBOARD)
+from warp.supervisor import Supervisor
 
 
 def supervise_tailers(config_path: Path | None, schemas: Sequence[str], log_level: str | None) -> None:
@@ -85,11 +16,3 @@ def supervise_tailers(config_path: Path | None, schemas: Sequence[str], log_leve
     if not schemas:
         raise ConfigurationError("there is no schema in stream mode to tail", remedy="set mode: stream for a schema")
     Supervisor(Fleet(schemas=schemas, config_path=config_path, log_level=log_level).programs()).run(Stop().install())
-
-
-def _python_path() -> dict[str, str]:
-    """A checkout runs its own code, whatever is installed."""
-    if not (_PACKAGES / "pyproject.toml").exists():
-        return {}
-    inherited = os.environ.get("PYTHONPATH")
-    return {"PYTHONPATH": f"{_PACKAGES}{os.pathsep}{inherited}" if inherited else str(_PACKAGES)}

@@ -104,7 +104,8 @@ def in_a_line(progress: Progress) -> str:
 def _picture(progress: Progress, note: str) -> RenderableType:
     head = Table.grid(padding=(0, 2))
     bar = ProgressBar(total=max(progress.documents, 1), completed=progress.loaded, width=30)
-    head.add_row("first load", bar, f"{progress.loaded:,} of {progress.documents:,} documents", _rate(progress.load_rate))
+    loaded = f"{progress.loaded:,} of {progress.documents:,} documents"
+    head.add_row("first load", bar, loaded, _rate(progress.load_rate))
     lag = f"lag {_seconds(progress.lag_seconds)}"
     head.add_row("changes", lag, f"{progress.applied:,} applied", _rate(progress.rate))
     return Group(head, _tables(progress), Text(note)) if note else Group(head, _tables(progress))
@@ -119,7 +120,8 @@ def _tables(progress: Progress) -> Table:
     if any(table.letters for table in progress.tables):
         picture.add_column("dead letters", justify="right", style="red")
     rows = [(schema, table) for schema in progress.schemas for table in schema.tables]
-    rows.sort(key=lambda row: (-row[1].backlog, not row[1].loading) if len(rows) > _MOST_TABLES else ())
+    if len(rows) > _MOST_TABLES:
+        rows.sort(key=lambda row: (-row[1].backlog, not row[1].loading))
     for schema, table in rows[:_MOST_TABLES]:
         picture.add_row(*map(Text, _cells(schema, table, len(progress.schemas) > 1)))
     if len(rows) > _MOST_TABLES:

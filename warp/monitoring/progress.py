@@ -150,7 +150,7 @@ class Watch:
             TableProgress(
                 ref=table.ref,
                 loading=table.snapshot.open,
-                documents=max(table.documents_estimate, table.rows_loaded) if table.snapshot.open else table.rows_loaded,
+                documents=max(table.rows_loaded, table.documents_estimate if table.snapshot.open else 0),
                 loaded=table.rows_loaded,
                 applied=table.changes_applied,
                 backlog=backlogs[table.ref.table],

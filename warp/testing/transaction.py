@@ -155,8 +155,10 @@ class MemoryTransaction:
     def park(self, letters: Sequence[DeadLetter]) -> None:
         self._hook("transaction.park")
         for letter in letters:
-            place = letter.ref, letter.position, letter.key
-            self._at_commit.append(partial(self._database.letters.setdefault, place, letter))
+            self._at_commit.append(partial(self._keep, letter))
+
+    def _keep(self, letter: DeadLetter) -> None:
+        self._database.letters.setdefault((letter.ref, letter.position, letter.key), letter)
 
     def _row(self, ref: TableRef, key: Key) -> Row | None:
         if (ref, key) in self._rows:

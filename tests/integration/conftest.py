@@ -1,0 +1,67 @@
+"""One real part at a time: a source, a destination, logs and wake-ups, each on a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from redis import Redis
+
+from warp.destinations.postgresql.destination import PostgresDestination
+from warp.destinations.postgresql.destination import open_destination as open_postgresql
+from warp.sources.mongodb.source import MongoSource
+from warp.sources.mongodb.source import open_source as open_mongodb
+from warp.transport.client import connect
+from warp.transport.logs import RedisLogs
+from warp.transport.wakeups import RedisWakeups
+
+
+@pytest.fixture
+def source(mongo_uri: str) -> Iterator[MongoSource]:
+    """MongoDB as a source."""
+    source = open_mongodb(mongo_uri)
+    yield source
+    source.close()
+
+
+@pytest.fixture
+def destination(pg_dsn: str) -> Iterator[PostgresDestination]:
+    """PostgreSQL as a destination, migrated."""
+    destination = open_postgresql(pg_dsn)
+    yield destination
+    destination.close()
+
+
+@pytest.fixture
+def another(destination: PostgresDestination) -> Iterator[PostgresDestination]:
+    """The same destination over another connection."""
+    another = destination.clone()
+    yield another
+    another.close()
+
+
+@pytest.fixture
+def postgresql(pg_dsn: str) -> Iterator[psycopg.Connection]:
+    """A plain connection to the destination's database, in autocommit mode."""
+    with psycopg.connect(pg_dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A plain client of an empty Redis database."""
+    with connect(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def logs(redis: Redis) -> RedisLogs:
+    """Partition logs."""
+    return RedisLogs(redis, "redis")
+
+
+@pytest.fixture
+def wakeups(redis: Redis) -> RedisWakeups:
+    """Wake-ups."""
+    return RedisWakeups(redis, "redis")

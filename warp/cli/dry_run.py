@@ -1,0 +1,113 @@
+"""`run --dry-run`: what would happen, in words or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+import click
+
+from warp.config import Config, SchemaConfig, redact
+from warp.connections import open_connections
+from warp.destinations.survey import MetadataTables, open_survey
+from warp.dry_run import Action, Plan, Planner, TablePlan
+from warp.errors import WarpError
+from warp.sources.version import source_server
+from warp.transport.client import translated
+
+_METADATA = {
+    MetadataTables.CREATE: "would be created",
+    MetadataTables.UPDATE: "would be updated",
+    MetadataTables.KEEP: "are up to date",
+}
+_REASONS = {
+    "null": "null, which a column cannot tell from a missing field",
+    "does_not_fit": "not of its column's type",
+    "no_column": "no column can have this name, or there are too many",
+    "not_json": "not exact as jsonb",
+    "bson_type": "of a type without a column",
+    "binary_subtype": "binary of a subtype of its own",
+    "decimal_special": "a decimal that numeric does not have",
+}
+
+
+def dry_run(config: Config, schemas: Sequence[SchemaConfig], *, as_json: bool) -> None:
+    """Print what `run` would do. Raises WarpError where something would keep it from its work."""
+    plan = _plan(config, schemas)
+    if as_json:
+        click.echo(json.dumps({"blocked": bool(plan.problems), **asdict(plan)}))
+    else:
+        click.echo("\n".join(_lines(config, plan)))
+    if plan.problems:
+        problems = [f"  {problem}" for problem in plan.problems]
+        raise WarpError("\n".join(["this stands in the way of `cartridge-warp run`:", *problems]))
+
+
+def _plan(config: Config, schemas: Sequence[SchemaConfig]) -> Plan:
+    source_url = config.source.connection_string.get_secret_value()
+    connections = open_connections(config)
+    survey = open_survey(config.destination.type, config.destination.connection_string.get_secret_value())
+    try:
+        connections.source.now()
+        with translated(connections.redis_address):
+            redis_version = connections.redis.info("server")["redis_version"]
+        servers = {
+            "source": source_server(config.source.type, source_url),
+            "destination": survey.server(),
+            "redis": f"Redis {redis_version}",
+        }
+        return Planner(config, connections.source, connections.destination.metadata, survey).plan(schemas, servers)
+    finally:
+        survey.close()
+        connections.close()
+
+
+def _lines(config: Config, plan: Plan) -> Iterator[str]:
+    addresses = {
+        "source": config.source.connection_string,
+        "destination": config.destination.connection_string,
+        "redis": config.redis.connection_string,
+    }
+    yield "This is what `cartridge-warp run` would do. Nothing has been written."
+    yield ""
+    for role, server in plan.servers.items():
+        yield f"{role:<12} {server} at {redact(addresses[role].get_secret_value())}"
+    yield f"{'metadata':<12} the tables in the PostgreSQL schema cartridge_warp {_METADATA[plan.metadata_tables]}"
+    for schema in plan.schemas:
+        copied = [table for table in schema.tables if table.action is Action.COPY]
+        documents, size = sum(table.documents for table in copied), sum(table.size_bytes for table in copied)
+        yield ""
+        if schema.tables:
+            yield f"schema {schema.name}: copy {documents:,} documents ({_size(size)}), then follow the change stream"
+        else:
+            yield f"schema {schema.name}: nothing to copy, the source has no such database or it is empty"
+        for table in schema.tables:
+            yield from _table(table)
+
+
+def _table(table: TablePlan) -> Iterator[str]:
+    verb = "widen" if any(column.new for column in table.columns) else "keep"
+    how = verb if table.ours else "BLOCKED: exists, and is not ours" if table.exists else "create"
+    what = f"copy {table.documents:,} documents ({_size(table.size_bytes)})"
+    what = what if table.action is Action.COPY else "follow its changes"
+    yield ""
+    yield f"  {table.name} -> {table.target}: {how}, {what}"
+    if not table.sampled:
+        yield "    empty: the table is created with its first document"
+        return
+    width = max(len(column.name) for column in table.columns)
+    for column in table.columns:
+        yield f"    {column.name:<{width}}  {column.type}{'  (new)' if column.new and table.ours else ''}"
+    if table.kept:
+        yield f"    of {table.sampled:,} documents, kept exactly in _extra:"
+    for kept in table.kept:
+        yield f"      {kept.field}: {kept.values:,} values, {_REASONS.get(kept.reason, kept.reason)}"
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,147 @@
+"""`cartridge-warp run`: every process of a fleet on one machine, in the foreground."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from warp.cli.exit_codes import epilog
+from warp.cli.options import config_option, configure, log_level_option, metrics_port_option, schema_option
+from warp.config import Config, SchemaConfig
+from warp.connections import Connections, open_connections
+from warp.errors import ConfigurationError, ServerUnreachable, Transient, WarpError
+from warp.fleet import Fleet, dashboard_installed
+from warp.monitoring.display import display
+from warp.monitoring.logging import get_logger
+from warp.monitoring.progress import Watch
+from warp.process import Stop
+from warp.supervisor import Supervisor, supervised
+
+_LOOK_SECONDS = 0.25
+_MOST_WORKERS = 2
+
+
+@click.command(
+    epilog=epilog(
+        "cartridge-warp run --dry-run",
+        "cartridge-warp run --workers 4 --metrics-port 9100",
+        "cartridge-warp run --schema shop --until-caught-up",
+        exit_codes=True,
+    )
+)
+@config_option()
+@schema_option()
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=lambda: min(_MOST_WORKERS, os.cpu_count() or 1),
+    metavar="N",
+    help="How many workers.  [default: one for each core, at most 2]",
+)
+@click.option("--no-web", is_flag=True, help="Without the dashboard (which needs the extra `dashboard`).")
+@click.option("--until-caught-up", is_flag=True, help="Load, catch up with what the source has now, and exit.")
+@click.option("--dry-run", "is_dry_run", is_flag=True, help="Say what would be created and copied; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print one JSON object.")
+@metrics_port_option()
+@log_level_option()
+def run(
+    config_path: Path | None,
+    schema: str | None,
+    workers: int,
+    no_web: bool,
+    until_caught_up: bool,
+    is_dry_run: bool,
+    as_json: bool,
+    metrics_port: int | None,
+    log_level: str | None,
+) -> None:
+    """Run every process in the foreground, supervised.
+
+    First the metadata tables are made or updated; then a tailer for each schema, the workers, the scheduler and the
+    dashboard are kept running until SIGTERM or Ctrl-C. --until-caught-up goes without the dashboard. With
+    --metrics-port the tailers, workers and the scheduler serve metrics on consecutive ports, in that order.
+    """
+    if as_json and not is_dry_run:
+        raise click.UsageError("--json goes with --dry-run.")
+    config = configure(config_path, log_level, process="run")
+    schemas = _streams(config, schema)
+    if is_dry_run:
+        from warp.cli.dry_run import dry_run
+
+        dry_run(config, schemas, as_json=as_json)
+        return
+    fleet = Fleet(
+        schemas=[each.name for each in schemas],
+        config_path=config_path,
+        only=schema,
+        workers=workers,
+        scheduler=True,
+        web=not no_web and not until_caught_up and dashboard_installed(),
+        metrics_port=metrics_port,
+        log_level=log_level,
+        log_format=_log_format(config) if until_caught_up else None,
+    )
+    stop = Stop().install()
+    connections = open_connections(config)
+    try:
+        connections.destination.migrate()
+        connections.check()
+        supervisor = Supervisor(fleet.programs())
+        if until_caught_up:
+            _catch_up(supervisor, fleet.schemas, connections, stop)
+            return
+    finally:
+        connections.close()
+    get_logger(__name__).info("running", programs=[program.name for program in fleet.programs()])
+    supervisor.run(stop)
+
+
+def _streams(config: Config, only: str | None) -> tuple[SchemaConfig, ...]:
+    """The schemas that are followed; says which are not."""
+    streams = config.stream_schemas(only)
+    skipped = [schema.name for schema in config.selected_schemas(only) if schema not in streams]
+    if not streams:
+        raise ConfigurationError(
+            f"batch mode is not served yet, and no other schema is configured: {', '.join(skipped)}",
+            remedy="set mode: stream",
+        )
+    if skipped:
+        click.echo(f"batch mode is not served yet, skipped: {', '.join(skipped)}", err=True)
+    return streams
+
+
+def _log_format(config: Config) -> str | None:
+    """What `auto` means on a terminal, which children do not see behind the display."""
+    return "console" if config.monitoring.log_format == "auto" and sys.stderr.isatty() else None
+
+
+def _catch_up(supervisor: Supervisor, schemas: Sequence[str], connections: Connections, stop: Stop) -> None:
+    ts = connections.source.now()
+    began = time.monotonic()
+    watch = Watch(schemas, connections.source, connections.destination.metadata, connections.logs)
+    with display(sys.stderr) as shown, supervised(supervisor) as check:
+        while not stop.wait(_LOOK_SECONDS):
+            check()
+            try:
+                progress = watch.observe(time.monotonic())
+            except (Transient, ServerUnreachable) as error:
+                get_logger(__name__).warning("cannot look", reason=str(error))
+                continue
+            shown.show(progress)
+            if progress.caught_up(ts):
+                break
+        else:
+            raise WarpError("stopped before everything was caught up")
+    seconds = time.monotonic() - began
+    click.echo(
+        f"caught up: {progress.loaded:,} documents loaded and {progress.applied:,} changes applied so far, "
+        f"in {seconds:.1f} s",
+        err=True,
+    )
+    if progress.letters:
+        click.echo(f"{progress.letters:,} changes could not be applied: see cartridge-warp status", err=True)
