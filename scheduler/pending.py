@@ -34,11 +34,11 @@ class Pending:
         self.changes += sent.changes
         self.size += sent.size
 
-    def settle(self, markers: Mapping[tuple[str, int], str]) -> None:
+    def settle(self, markers: Mapping[Partition, str]) -> None:
         """Forget what is applied, by the markers of the partitions."""
         for partition in list(self._sent):
             queue = self._sent[partition]
-            marker = markers.get((partition.table, partition.number), BEGINNING)
+            marker = markers.get(partition, BEGINNING)
             while queue and queue[0].last <= marker:
                 done = queue.popleft()
                 self.changes -= done.changes

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from scheduler.pending import Pending
 from scheduler.routing import Router
-from warp.change import BEGINNING, TableRef, cluster_seconds
+from warp.change import BEGINNING, Partition, TableRef, cluster_seconds
 from warp.errors import StreamInvalid
 from warp.metadata.base import Metadata, SchemaState
 from warp.monitoring.logging import get_logger
@@ -119,7 +119,9 @@ class Tailer:
         markers = self._metadata.markers(self._schema)
         self._router = Router(self._schema, self._epoch, lambda table: self._settings(table).batch_size)
         for table, of in self._metadata.partitions(self._schema).items():
-            positions = {number: markers.get((table, number), BEGINNING) for number in range(of)}
+            positions = {
+                number: markers.get(Partition(self._schema, table, number, of), BEGINNING) for number in range(of)
+            }
             self._router.set_table(table, of, positions)
             if of != self._settings(table).partitions:
                 self._switching[table] = max(positions.values())
@@ -215,8 +217,8 @@ class Tailer:
         for table in sorted(self._switching):
             if self._pending.holds(table):
                 continue
-            of = self._settings(table).partitions
-            if not self._metadata.repartition(TableRef(self._schema, table), of, position):
+            before, of = self._router.partitions(table), self._settings(table).partitions
+            if not self._metadata.repartition(TableRef(self._schema, table), before, of, position):
                 self._log.info("another tailer is ahead, starting over", table=table)
                 self.start_over()
                 return

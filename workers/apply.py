@@ -147,13 +147,14 @@ class Applier:
         return stored
 
     def _looked_up(self, ref: TableRef, changes: Sequence[Change]) -> list[Write]:
-        """Updates with the document as it is now or will soon be: what is missing was deleted later in the stream."""
+        """Updates with the document as it was at one time after them; what is missing then was deleted, and the stream
+        will say so. Changes up to that time, which are still to come, find their row newer than they are."""
         if not changes:
             return []
-        documents = self._source.lookup(
+        ts, documents = self._source.lookup(
             ref.schema, ref.table, [change.key for change in changes], max(change.ts for change in changes)
         )
-        return [Write(change.key, change.ts, documents[change.key]) for change in changes if change.key in documents]
+        return [Write(key, ts, record) for key, record in documents.items()]
 
     def _letter(self, ref: TableRef, change: Change, steps: Sequenced, error: Exception) -> DeadLetter:
         entry = next(item.entry for item, _ in steps.apply if item.entry.last >= change.position)

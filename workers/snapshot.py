@@ -1,7 +1,7 @@
 """Loading a chunk of a table's snapshot, beside the stream and without holding it up.
 
-The chunk is read causally after a cluster time taken before, and written as of that time: a change of the stream that
-is newer wins, whichever comes first. What is loaded is noted piece by piece, so that a killed load goes on from there.
+The chunk is read as of one cluster time, and written with it: a change of the stream that is newer wins, whichever
+comes first. What is loaded is noted piece by piece, so that a killed load goes on from there.
 """
 
 from __future__ import annotations
@@ -48,10 +48,9 @@ class Loader:
             bounds = transaction.lock_chunk(ref, chunk)
         if bounds is None:
             return 0
-        ts = self._source.now()
         loaded = 0
-        for piece in self._source.read(ref.schema, ref.table, bounds, ts):
-            if not going_on() or not self._write(ref, chunk, piece, ts, correlation_id):
+        for piece in self._source.read(ref.schema, ref.table, bounds, self._source.now()):
+            if not going_on() or not self._write(ref, chunk, piece, correlation_id):
                 return loaded
             loaded += len(piece.documents)
             metrics.SNAPSHOT_ROWS.labels(*ref).inc(len(piece.documents))
@@ -61,9 +60,9 @@ class Loader:
         self._log.info("chunk loaded", table=str(ref), chunk=chunk, documents=loaded, correlation_id=correlation_id)
         return loaded
 
-    def _write(self, ref: TableRef, chunk: int, piece: Piece, ts: int, correlation_id: str) -> bool:
+    def _write(self, ref: TableRef, chunk: int, piece: Piece, correlation_id: str) -> bool:
         """Write a piece and note it; False: somebody else has the chunk, or has finished it."""
-        writes = [Write(key, ts, record) for key, record in piece.documents]
+        writes = [Write(key, piece.ts, record) for key, record in piece.documents]
         while True:
             try:
                 with self._destination.transaction() as transaction:

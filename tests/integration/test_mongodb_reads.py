@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from datetime import datetime
 from typing import Any
@@ -107,7 +108,7 @@ def test_lookups_find_documents_by_keys_of_every_type(
     source: MongoSource, database: Database[dict[str, Any]], mixed: str
 ) -> None:
     missing = Key(KeyKind.STRING, "nobody")
-    found = source.lookup(database.name, mixed, [*map(key_of, KEYS), missing], source.now())
+    _, found = source.lookup(database.name, mixed, [*map(key_of, KEYS), missing], source.now())
     assert found == {key_of(key): {"at": number} for number, key in enumerate(KEYS)}
     [chunk] = source.scan(database.name, mixed, EVERYTHING)
     assert dict(chunk) == source.fetch(database.name, mixed, list(map(key_of, KEYS)))
@@ -116,7 +117,8 @@ def test_lookups_find_documents_by_keys_of_every_type(
 def test_a_lookup_by_a_key_that_mongodb_holds_equal(source: MongoSource, database: Database[dict[str, Any]]) -> None:
     database["keys"].insert_many([{"_id": 8.0, "n": 1}, {"_id": {"a": Int64(3)}, "n": 2}])
     keys = [key_of(Int64(8)), key_of({"a": 3.0})]
-    assert source.lookup(database.name, "keys", keys, 0) == {keys[0]: {"n": 1}, keys[1]: {"n": 2}}
+    _, found = source.lookup(database.name, "keys", keys, source.now())
+    assert found == {keys[0]: {"n": 1}, keys[1]: {"n": 2}}
 
 
 class _Sent(monitoring.CommandListener):
@@ -132,29 +134,79 @@ class _Sent(monitoring.CommandListener):
     def failed(self, _: monitoring.CommandFailedEvent) -> None: ...
 
 
-def test_reads_are_of_the_majority_and_causally_after_a_time(
-    mongo_uri: str, database: Database[dict[str, Any]]
-) -> None:
-    """MongoDB manual, "Causal Consistency": `afterClusterTime` with majority read concern sees what was acknowledged."""
+def test_reads_are_snapshots_causally_after_a_time(mongo_uri: str, database: Database[dict[str, Any]]) -> None:
+    """MongoDB manual, "Read Concern snapshot": majority-committed, and with `afterClusterTime` not before that time."""
     sent = _Sent()
     source = MongoSource(MongoClient(mongo_uri, event_listeners=[sent]), "here")
     database["things"].insert_one({"_id": 1})
     ts = source.now()
     after = Timestamp(ts >> TS_COUNTER_BITS, ts & (1 << TS_COUNTER_BITS) - 1)
-    source.lookup(database.name, "things", [key_of(1)], ts)
-    list(source.read(database.name, "things", EVERYTHING, ts))
+    at, _ = source.lookup(database.name, "things", [key_of(1)], ts)
+    [piece] = source.read(database.name, "things", EVERYTHING, ts)
     source.close()
+    assert at >= ts
+    assert piece.ts >= ts
     assert len(sent.finds) == 2
     for find in sent.finds:
-        assert find["readConcern"]["level"] == "majority"
+        assert find["readConcern"]["level"] == "snapshot"
         assert find["readConcern"]["afterClusterTime"] >= after
 
 
 def test_a_write_is_seen_by_a_lookup_after_its_time(source: MongoSource, database: Database[dict[str, Any]]) -> None:
     for number in range(50):
         database["counter"].replace_one({"_id": 1}, {"n": number}, upsert=True)
-        [found] = source.lookup(database.name, "counter", [key_of(1)], source.now()).values()
-        assert found == {"n": number}
+        ts = source.now()
+        at, found = source.lookup(database.name, "counter", [key_of(1)], ts)
+        assert at >= ts
+        assert found == {key_of(1): {"n": number}}
+
+
+def test_all_of_a_range_is_of_one_time(source: MongoSource, database: Database[dict[str, Any]]) -> None:
+    database["many"].insert_many([{"_id": number, "n": 0} for number in range(12_000)])
+    pieces = source.read(database.name, "many", EVERYTHING, source.now())
+    first = next(pieces)
+    database["many"].update_many({"_id": {"$gt": 11_000}}, {"$set": {"n": 1}})
+    database["many"].delete_one({"_id": 10_999})
+    rest = list(pieces)
+    assert {piece.ts for piece in rest} == {first.ts}
+    documents = [document for piece in [first, *rest] for document in piece.documents]
+    assert len(documents) == 12_000
+    assert {record["n"] for _, record in documents} == {0}
+
+
+def test_all_of_a_lookup_is_of_one_time(
+    source: MongoSource, database: Database[dict[str, Any]], mongo_uri: str
+) -> None:
+    """More keys than one `$in` takes, while one writer moves all of them on in transactions."""
+    keys = range(3000)
+    database["moving"].insert_many([{"_id": key, "n": 0} for key in keys])
+    with Changing(mongo_uri, database.name, "moving"):
+        for _ in range(5):
+            _, found = source.lookup(database.name, "moving", list(map(key_of, keys)), source.now())
+            assert len(found) == len(keys)
+            assert len({record["n"] for record in found.values()}) == 1
+
+
+class Changing:
+    """Counts `n` of all documents of a collection up, in one transaction each time, until the end of the block."""
+
+    def __init__(self, uri: str, database: str, collection: str) -> None:
+        self._uri, self._database, self._collection = uri, database, collection
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+
+    def _work(self) -> None:
+        with MongoClient[dict[str, Any]](self._uri) as client:
+            while not self._stop.is_set():
+                with client.start_session() as session, session.start_transaction():
+                    client[self._database][self._collection].update_many({}, {"$inc": {"n": 1}}, session=session)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
 
 
 def test_tables_are_the_collections_without_views_and_system_ones(

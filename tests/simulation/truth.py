@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from warp.change import Key, TableRef
-from warp.metadata.base import SchemaState, SnapshotState
+from warp.metadata.base import SchemaState
 from warp.testing import MemoryDatabase, MemorySource, Row
 
 Place = tuple[TableRef, Key]
@@ -25,18 +25,14 @@ class State(NamedTuple):
 class Truth:
     """Watches the destination, and keeps what it does wrong in `wrongs`."""
 
-    def __init__(self, source: MemorySource, database: MemoryDatabase, *, whole_changes_only: bool) -> None:
-        """`whole_changes_only`: every change carries its document. Then a row of a table that nothing is loaded into
-        never runs ahead of its `ts`, and what it shows never goes back either."""
+    def __init__(self, source: MemorySource, database: MemoryDatabase) -> None:
         self._source = source
         self._database = database
-        self._whole = whole_changes_only
         self._history: dict[Place, list[State]] = {}
         self._seen = 0
         self._before: dict[Place, Row | None] = {}
         self._floor: dict[Place, int] = {}
         """The time before which a document that was deleted must not come back."""
-        self._newest: dict[Place, int] = {}
         self._markers: dict[tuple[TableRef, int], str] = {}
         self._checkpoint = ""
         self.wrongs: list[str] = []
@@ -107,16 +103,9 @@ class Truth:
             self.wrongs.append(f"{place} went back in time")
         if row.is_deleted:
             return
-        number = row.fields["v"]
-        assert isinstance(number, int)
-        earlier = [state.number for state in history if state.ts < row.ts]
-        same = [state.number for state in history if state.ts == row.ts]
-        if number < max(earlier, default=0) or number < min(same, default=0):
-            self.wrongs.append(f"{place} is older than it says")
-        loaded = self._database.known[place[0]].snapshot is not SnapshotState.NONE
-        if self._whole and not loaded and number < self._newest.get(place, 0):
-            self.wrongs.append(f"{place} shows an older document than before")
-        self._newest[place] = number
+        then = max((state.ts for state in history if state.ts <= row.ts), default=0)
+        if row.fields["v"] not in [state.number for state in history if state.ts == then and state.exists]:
+            self.wrongs.append(f"{place} is not what its document was at that time")
 
     def _check_checkpoint(self, start_ts: int) -> None:
         """Of each document, what the checkpoint has passed must have been written, or something later."""

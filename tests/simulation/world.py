@@ -60,11 +60,10 @@ class Weather:
 
 
 def weather(rng: random.Random) -> Weather:
-    """Any kind of run; a fourth of them with changes that carry their documents alone."""
-    plain = rng.random() < 0.25
+    """Any kind of run."""
     return Weather(
-        loaded=not plain,
-        updates=not plain,
+        loaded=rng.random() < 0.75,
+        updates=rng.random() < 0.75,
         repartitioned=rng.random() < 0.25,
         soft=rng.random() < 0.25,
         poison=rng.random() < 0.25,
@@ -108,11 +107,7 @@ class World:
         self.broker = MemoryBroker(clock=self._clock)
         self.logs = MemoryLogs(self.broker, hook=self._hook)
         self.wakeups = MemoryWakeups(self.broker, hook=self._hook)
-        self.truth = Truth(
-            self.source,
-            self.database,
-            whole_changes_only=not (self.weather.loaded or self.weather.updates),
-        )
+        self.truth = Truth(self.source, self.database)
         if self.weather.poison:
             self.database.poison.add(key_of(POISON))
 

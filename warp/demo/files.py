@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from json import JSONDecodeError
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from bson.codec_options import DatetimeConversion
 from bson.json_util import JSONOptions, loads
@@ -73,7 +74,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise ConfigurationError(f"{path}:{number + 1}: cannot be read: {error}") from None
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> AbstractContextManager[Iterable[bytes]]:
     return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,11 +23,15 @@ class Data(Protocol):
     """What is mirrored."""
 
     database: str
-    """The name of the MongoDB database."""
-    collections: Sequence[str]
+    """The name of the MongoDB database, and so of the PostgreSQL schema."""
+    what: str
+    """What it is, in a few words."""
 
-    def fill(self, database: Database[Document]) -> Iterator[int]:
-        """Insert everything; after each batch, how many documents there are."""
+    def work(self) -> dict[str, Any]:
+        """What the writer must know, as `warp.demo.writer.write` takes it."""
+
+    def fill(self, database: Database[Document]) -> int:
+        """Insert everything; returns how many documents that is."""
 
 
 class Shop:
@@ -36,17 +40,19 @@ class Shop:
     database = "shop"
 
     def __init__(self, documents: int, seed: int) -> None:
+        self.what = f"a made-up shop of {documents:,} documents"
         self._documents = documents
         self._seed = seed
-        self.sizes = counts(documents)
-        self.collections = tuple(self.sizes)
 
-    def fill(self, database: Database[Document]) -> Iterator[int]:
+    def work(self) -> dict[str, Any]:
+        return {"sizes": counts(self._documents)}
+
+    def fill(self, database: Database[Document]) -> int:
         inserted = 0
         for name, batch in shop(self._documents, self._seed):
             _quick(database[name]).insert_many(batch, ordered=False)
             inserted += len(batch)
-            yield inserted
+        return inserted
 
 
 class Files:
@@ -57,16 +63,21 @@ class Files:
     def __init__(self, directory: Path) -> None:
         """Raises ConfigurationError where there are none."""
         self._files: Mapping[str, Path] = files.find_files(directory)
-        self.collections = tuple(self._files)
+        self.what = f"the {len(self._files)} files of {directory}"
 
-    def fill(self, database: Database[Document]) -> Iterator[int]:
+    def work(self) -> dict[str, Any]:
+        return {"collections": list(self._files)}
+
+    def fill(self, database: Database[Document]) -> int:
         """As `Data.fill`. Raises ConfigurationError, which names file and line, for what MongoDB does not take."""
         inserted = 0
         for name, path in self._files.items():
             for batch in files.read(path):
                 _insert(database, name, batch, path)
                 inserted += len(batch.documents)
-                yield inserted
+        if not inserted:
+            raise ConfigurationError(f"there is not one document in {self.what}")
+        return inserted
 
 
 def _quick(collection: Collection[Document]) -> Collection[Document]:

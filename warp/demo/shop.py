@@ -21,11 +21,11 @@ BATCH = 1000
 _OPENED = datetime(2024, 3, 1, 8, tzinfo=UTC)
 _SECONDS_OPEN = 2 * 365 * 24 * 3600
 _FIRST_NAMES = ("Zoë", "Łukasz", "美咲", "Noah", "Søren", "Aisha", "José", "Иван", "Chloé", "Mei", "Ravi", "Émile")
-_LAST_NAMES = ("Müller", "O’Neill", "García", "田中", "Nowak", "Çelik", "Smith", "Petrov", "d'Arc", "Nguyễn", "Åberg")
+_LAST_NAMES = ("Müller", "O'Neill", "García", "田中", "Nowak", "Çelik", "Smith", "Petrov", "d'Arc", "Nguyễn", "Åberg")
 _CITIES = (("Zürich", "CH"), ("São Paulo", "BR"), ("København", "DK"), ("東京", "JP"), ("Kraków", "PL"), ("Lyon", "FR"))
-_STREETS = ("Hauptstraße", "Rue de l’Église", "High Street", "Calle Mayor", "Nygade", "ul. Długa")
+_STREETS = ("Hauptstraße", "Rue de l'Église", "High Street", "Calle Mayor", "Nygade", "ul. Długa")
 _TAGS = ("new", "sale", "eco", "vegan", "gift", "refurbished", "limited", "bulk", "☕", "für Kinder")
-_THINGS = ("teapot", "lamp", "desk", "bicycle bell", "notebook", "kettle", "scarf", "headphones", "globe", "Kuckucksuhr")
+_THINGS = ("teapot", "lamp", "desk", "bicycle bell", "notebook", "kettle", "scarf", "headphones", "Kuckucksuhr")
 _COLOURS = ("red", "teal", "black", "walnut", "crème", "indigo")
 _STATES = ("placed", "paid", "packed", "shipped", "delivered", "returned")
 _LINES = (1, 1, 2, 2, 3, 5)
@@ -133,7 +133,7 @@ def _order(number: int, rng: random.Random, sizes: dict[str, int]) -> Document:
     if rng.random() < 0.15:
         order["coupon"] = {"code": f"SPRING{rng.randrange(100):02}", "percent": rng.choice((5, 10, 20))}
     if rng.random() < 0.1:
-        order["remark"] = "Bitte klingeln – leave it\nat the “back door” \\o/"
+        order["remark"] = "Bitte klingeln, «leave it»\nat the \"back door\" \\o/"
     return order
 
 

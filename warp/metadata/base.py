@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from warp.change import Key, Operation, TableRef
+from warp.change import Key, Operation, Partition, TableRef
 from warp.sources.base import Chunk, SourceTable, StreamPoint
 
 
@@ -89,8 +89,11 @@ class Metadata(Protocol):
     def save_checkpoint(self, name: str, checkpoint: StreamPoint, source_ts: int) -> None:
         """Move a schema's checkpoint; it never goes back, whoever asks."""
 
-    def markers(self, schema: str) -> dict[tuple[str, int], str]:
-        """The position of each partition, by table and number; one that is missing stands at BEGINNING."""
+    def markers(self, schema: str) -> dict[Partition, str]:
+        """The position of each partition; one that is missing stands at BEGINNING.
+
+        A partition of another number of partitions than the table has is missing: its documents are others.
+        """
 
     def partitions(self, schema: str) -> dict[str, int]:
         """The number of partitions of each table that is known."""
@@ -98,11 +101,11 @@ class Metadata(Protocol):
     def add_tables(self, schema: str, partitions: Mapping[str, int]) -> None:
         """Note tables that the stream brought, with the number of partitions they are routed by. Known ones stay."""
 
-    def repartition(self, ref: TableRef, partitions: int, position: str) -> bool:
-        """Give a table another number of partitions, all of which stand at `position` then.
+    def repartition(self, ref: TableRef, before: int, after: int, position: str) -> bool:
+        """Give a table `after` partitions instead of `before`, all of which stand at `position` then.
 
-        All its changes up to `position` must be applied. False, and nothing is done, where a marker is beyond it:
-        somebody else has read further.
+        All its changes up to `position` must be applied. False, and nothing is done, where the table has not `before`
+        partitions, or a marker is beyond `position`: somebody else was quicker, or has read further.
         """
 
     def tables(self, schema: str) -> list[TableState]:

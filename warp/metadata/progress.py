@@ -14,7 +14,7 @@ from warp.metadata.base import DeadLetter, SnapshotState
 from warp.sources.base import Chunk
 
 _LOCK_PARTITION = """
-    SELECT marker.position, known.partitions, known.snapshot
+    SELECT marker.position, marker.partitions, known.snapshot
     FROM cartridge_warp.sync_markers AS marker
     JOIN cartridge_warp.sync_tables AS known USING (schema_name, table_name)
     WHERE schema_name = %s AND table_name = %s AND marker.partition = %s
@@ -27,20 +27,55 @@ def lock_partition(connection: psycopg.Connection, partition: Partition) -> Part
     place = [partition.schema, partition.table, partition.number]
     row = connection.execute(_LOCK_PARTITION, place).fetchone()
     if row is None:
-        connection.execute(
-            "INSERT INTO cartridge_warp.sync_tables (schema_name, table_name, target_name, partitions) "
-            "VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            [partition.schema, partition.table, identifier(partition.table), partition.of],
-        )
-        connection.execute(
-            "INSERT INTO cartridge_warp.sync_markers (schema_name, table_name, partition) VALUES (%s, %s, %s) "
-            "ON CONFLICT DO NOTHING",
-            place,
-        )
+        _make_marker(connection, partition)
         row = connection.execute(_LOCK_PARTITION, place).fetchone()
         if row is None:
             return None
     return PartitionState(position=row[0], partitions=row[1], snapshot_open=SnapshotState(row[2]).open)
+
+
+def _make_marker(connection: psycopg.Connection, partition: Partition) -> None:
+    connection.execute(
+        "INSERT INTO cartridge_warp.sync_tables (schema_name, table_name, target_name, partitions) "
+        "VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        [partition.schema, partition.table, identifier(partition.table), partition.of],
+    )
+    # Shared lock: `repartition` must see every marker there is.
+    connection.execute(
+        "INSERT INTO cartridge_warp.sync_markers (schema_name, table_name, partition, partitions) "
+        "SELECT schema_name, table_name, %s, partitions FROM cartridge_warp.sync_tables "
+        "WHERE schema_name = %s AND table_name = %s FOR SHARE ON CONFLICT DO NOTHING",
+        [partition.number, partition.schema, partition.table],
+    )
+
+
+def repartition(connection: psycopg.Connection, ref: TableRef, before: int, after: int, position: str) -> bool:
+    """Set the number of partitions of a table, and one position for all of them; False: not from here."""
+    known = connection.execute(
+        "SELECT FROM cartridge_warp.sync_tables WHERE schema_name = %s AND table_name = %s AND partitions = %s "
+        "FOR UPDATE",
+        [*ref, before],
+    ).fetchone()
+    markers = connection.execute(
+        "SELECT position FROM cartridge_warp.sync_markers WHERE schema_name = %s AND table_name = %s FOR UPDATE", [*ref]
+    ).fetchall()
+    if known is None or any(marker > position for (marker,) in markers):
+        return False
+    connection.execute(
+        "UPDATE cartridge_warp.sync_tables SET partitions = %s WHERE schema_name = %s AND table_name = %s",
+        [after, *ref],
+    )
+    connection.execute(
+        "UPDATE cartridge_warp.sync_markers SET partitions = %s, position = %s "
+        "WHERE schema_name = %s AND table_name = %s",
+        [after, position, *ref],
+    )
+    connection.execute(
+        "INSERT INTO cartridge_warp.sync_markers (schema_name, table_name, partition, partitions, position) "
+        "SELECT %s, %s, number, %s, %s FROM generate_series(0, %s - 1) AS number ON CONFLICT DO NOTHING",
+        [*ref, after, position, after],
+    )
+    return True
 
 
 def advance(connection: psycopg.Connection, partition: Partition, position: str, ts: int, changes: int) -> None:
@@ -83,12 +118,15 @@ def finish_chunk(connection: psycopg.Connection, ref: TableRef, chunk: int) -> N
 
 
 def bury(connection: psycopg.Connection, ref: TableRef, keys: Sequence[str], stamps: Sequence[int]) -> None:
-    """Leave tombstones; of two for one key the later counts."""
+    """Leave tombstones, if the snapshot is still open; of two for one key the later counts."""
+    # Shared lock: `close_snapshot`, which removes them, waits for these.
     connection.execute(
+        "WITH known AS (SELECT FROM cartridge_warp.sync_tables WHERE schema_name = %s AND table_name = %s "
+        "AND snapshot IN ('planned', 'loading') FOR SHARE) "
         "INSERT INTO cartridge_warp.tombstones AS held (schema_name, table_name, key, ts) "
-        "SELECT %s, %s, gone.key, gone.ts FROM unnest(%s::text[], %s::bigint[]) AS gone (key, ts) "
+        "SELECT %s, %s, gone.key, gone.ts FROM known, unnest(%s::text[], %s::bigint[]) AS gone (key, ts) "
         "ON CONFLICT (schema_name, table_name, key) DO UPDATE SET ts = greatest(held.ts, excluded.ts)",
-        [ref.schema, ref.table, list(keys), list(stamps)],
+        [*ref, *ref, list(keys), list(stamps)],
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import psycopg
 from psycopg.rows import dict_row
 
-from warp.change import TableRef
+from warp.change import Partition, TableRef
 from warp.destinations.postgresql.names import identifier
+from warp.metadata import progress
 from warp.metadata.base import SchemaState, SnapshotState, TableState
 from warp.sources.base import Chunk, SourceTable, StreamPoint
 
@@ -64,11 +65,15 @@ class MetadataStore:
             [checkpoint.position, checkpoint.ts, source_ts, name],
         )
 
-    def markers(self, schema: str) -> dict[tuple[str, int], str]:
+    def markers(self, schema: str) -> dict[Partition, str]:
         rows = self._rows(
-            "SELECT table_name, partition, position FROM cartridge_warp.sync_markers WHERE schema_name = %s", [schema]
+            "SELECT table_name, partition, partitions, position FROM cartridge_warp.sync_markers "
+            "WHERE schema_name = %s",
+            [schema],
         )
-        return {(row["table_name"], row["partition"]): row["position"] for row in rows}
+        return {
+            Partition(schema, row["table_name"], row["partition"], row["partitions"]): row["position"] for row in rows
+        }
 
     def partitions(self, schema: str) -> dict[str, int]:
         rows = self._rows(
@@ -84,27 +89,9 @@ class MetadataStore:
                 [(schema, table, identifier(table), number) for table, number in partitions.items()],
             )
 
-    def repartition(self, ref: TableRef, partitions: int, position: str) -> bool:
-        place = [ref.schema, ref.table]
+    def repartition(self, ref: TableRef, before: int, after: int, position: str) -> bool:
         with self._client.connection() as connection, connection.transaction():
-            markers = connection.execute(
-                "SELECT position FROM cartridge_warp.sync_markers "
-                "WHERE schema_name = %s AND table_name = %s FOR UPDATE",
-                place,
-            ).fetchall()
-            if any(marker > position for (marker,) in markers):
-                return False
-            connection.execute(
-                "UPDATE cartridge_warp.sync_tables SET partitions = %s WHERE schema_name = %s AND table_name = %s",
-                [partitions, *place],
-            )
-            connection.execute(
-                "INSERT INTO cartridge_warp.sync_markers AS held (schema_name, table_name, partition, position) "
-                "SELECT %s, %s, number, %s FROM generate_series(0, %s - 1) AS number "
-                "ON CONFLICT (schema_name, table_name, partition) DO UPDATE SET position = excluded.position",
-                [*place, position, partitions],
-            )
-        return True
+            return progress.repartition(connection, ref, before, after, position)
 
     def tables(self, schema: str) -> list[TableState]:
         return [_table_state(row) for row in self._rows(_TABLES, [schema])]

@@ -67,7 +67,7 @@ class LineDisplay:
     def show(self, progress: Progress, note: str = "") -> None:
         if self._clock() >= self._next:
             self._next = self._clock() + LINE_SECONDS
-            self.say("  ".join(filter(None, (in_a_line(progress), note))))
+            self.say(f"{in_a_line(progress)}; {note}" if note else in_a_line(progress))
 
     def say(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
@@ -88,6 +88,8 @@ class LiveDisplay:
 
 def in_a_line(progress: Progress) -> str:
     """All of it in one line."""
+    if not progress.begun:
+        return "waiting for the tailer to begin"
     behind = ", ".join(f"{table.ref.table} {table.backlog:,}" for table in progress.tables if table.backlog)
     load = f"loaded {progress.loaded:,} of {progress.documents:,} documents ({progress.load_rate:,.0f}/s)"
     parts = [
@@ -112,13 +114,13 @@ def _picture(progress: Progress, note: str) -> RenderableType:
 
 
 def _tables(progress: Progress) -> Table:
-    picture = Table(box=None, padding=(0, 2), header_style="dim")
-    picture.add_column("table")
-    picture.add_column("state")
-    for name in ("documents loaded", "changes applied", "backlog", "lag"):
-        picture.add_column(name, justify="right")
-    if any(table.letters for table in progress.tables):
-        picture.add_column("dead letters", justify="right", style="red")
+    picture = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    picture.add_column("table", no_wrap=True)
+    picture.add_column("state", no_wrap=True)
+    for name in ("loaded", "applied", "backlog", "lag"):
+        picture.add_column(name, justify="right", no_wrap=True)
+    if progress.letters:
+        picture.add_column("dead letters", justify="right", no_wrap=True, style="red")
     rows = [(schema, table) for schema in progress.schemas for table in schema.tables]
     if len(rows) > _MOST_TABLES:
         rows.sort(key=lambda row: (-row[1].backlog, not row[1].loading))

@@ -77,6 +77,11 @@ class Progress:
         return [table for schema in self.schemas for table in schema.tables]
 
     @property
+    def begun(self) -> bool:
+        """Whether every schema's tailer has begun."""
+        return all(schema.checkpoint_ts is not None for schema in self.schemas)
+
+    @property
     def loading(self) -> bool:
         """Whether a first load is not finished."""
         return any(schema.loading for schema in self.schemas)

@@ -76,10 +76,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Some documents of a range, in order of key, and the lower bound of what comes after them."""
+    """Some documents of a range, in order of key, as they were at exactly `ts`; never empty."""
 
     documents: Sequence[tuple[Key, Record]]
     rest: bytes
+    """The lower bound of what comes after them."""
+    ts: int
 
 
 Document = object
@@ -127,14 +129,20 @@ class Source(Protocol):
     def extract(self, payload: bytes, position: str) -> bytes:
         """The bytes of the one change at that position, out of a payload that `decode` takes."""
 
-    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> dict[Key, Record]:
-        """The present documents of those keys, as of `after` or later; a key that does not exist is left out."""
+    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> tuple[int, dict[Key, Record]]:
+        """The documents of those keys as they were at exactly one cluster time, and that time: `after` or later.
+
+        A key that did not exist then is left out.
+        """
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         """Ranges that together hold every key there can be, of about `documents` present documents each."""
 
     def read(self, schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
-        """All documents of a range, in order of key, in pieces of bounded size; each as of `after` or later."""
+        """All documents of a range, in order of key, in pieces of bounded size; all as of one time, `after` or later.
+
+        Raises Transient, too, where a long reading has outlived the source's memory of that time.
+        """
 
     def scan(self, schema: str, table: str, chunk: Chunk) -> Iterator[list[tuple[Key, Document]]]:
         """All documents of a range, for comparison with rows, in lists of bounded size."""

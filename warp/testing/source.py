@@ -11,6 +11,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import orjson
@@ -72,7 +73,8 @@ class MemorySource:
     def replace(self, schema: str, table: str, document: dict[str, Any]) -> None:
         """Replace a document whole. Raises KeyError where it does not exist."""
         key = toy.key_of(document["_id"])
-        self._table(schema, table)[key]  # noqa: B018 - it must exist
+        if key not in self._table(schema, table):
+            raise KeyError(key.text)
         self._put(Operation.REPLACE, TableRef(schema, table), key, document)
 
     def update(self, schema: str, table: str, identity: Any, **fields: Any) -> None:
@@ -146,25 +148,33 @@ class MemorySource:
     def extract(self, payload: bytes, position: str) -> bytes:
         return toy.extract(payload, position)
 
-    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> dict[Key, Record]:
+    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> tuple[int, dict[Key, Record]]:
         self.hook("source.lookup")
         held = self._held(schema, table)
-        return {key: toy.record_of(held[key]) for key in keys if key in held}
+        return self._now(), {key: toy.record_of(held[key]) for key in keys if key in held}
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         self.hook("source.split")
         ordered = [key for key, _ in toy.in_range(self._held(schema, table), Chunk(lower=None, upper=None))]
         bounds = [None, *(toy.bound(key) for key in ordered[documents::documents]), None]
-        for lower, upper in zip(bounds, bounds[1:], strict=False):
+        for lower, upper in pairwise(bounds):
             yield Chunk(lower=lower, upper=upper)
 
     def read(self, schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
-        for found, rest in self._pieces(schema, table, chunk):
-            yield Piece(documents=[(key, toy.record_of(document)) for key, document in found], rest=rest)
+        ts, pieces = self._read(schema, table, chunk)
+        for piece in pieces:
+            self.hook("source.read")
+            yield Piece(
+                documents=[(key, toy.record_of(document)) for key, document in piece],
+                rest=toy.bound(piece[-1][0]),
+                ts=ts,
+            )
 
     def scan(self, schema: str, table: str, chunk: Chunk) -> Iterator[list[tuple[Key, Document]]]:
-        for found, _ in self._pieces(schema, table, chunk):
-            yield [(key, document) for key, document in found]
+        _, pieces = self._read(schema, table, chunk)
+        for piece in pieces:
+            self.hook("source.scan")
+            yield [(key, document) for key, document in piece]
 
     def fetch(self, schema: str, table: str, keys: Sequence[Key]) -> dict[Key, Document]:
         self.hook("source.fetch")
@@ -179,19 +189,10 @@ class MemorySource:
 
     # How both hang together.
 
-    def _pieces(
-        self, schema: str, table: str, chunk: Chunk
-    ) -> Iterator[tuple[list[tuple[Key, dict[str, Any]]], bytes]]:
-        """Each piece is read when it is asked for, as a cursor does that other changes overtake."""
-        lower, passed = chunk.lower, False
-        while True:
-            self.hook("source.read")
-            found = toy.in_range(self._held(schema, table), Chunk(lower=lower, upper=chunk.upper))
-            found = [item for item in found if not (passed and toy.bound(item[0]) == lower)][: self._piece]
-            if not found:
-                return
-            lower, passed = toy.bound(found[-1][0]), True
-            yield found, lower
+    def _read(self, schema: str, table: str, chunk: Chunk) -> tuple[int, list[list[tuple[Key, dict[str, Any]]]]]:
+        """The documents of a range as they are now, and when that is."""
+        found = toy.in_range(self._held(schema, table), chunk)
+        return self._now(), [found[start : start + self._piece] for start in range(0, len(found), self._piece)]
 
     def _table(self, schema: str, table: str) -> dict[Key, dict[str, Any]]:
         return self.documents.setdefault(TableRef(schema, table), {})

@@ -105,7 +105,10 @@ class Wakeups(Protocol):
         """Queue those that are not scheduled already; returns how many were."""
 
     def revive(self, wakeups: Sequence[Wakeup], correlation_id: str) -> int:
-        """Queue those that are neither in a queue nor held by a worker that lives; returns how many were."""
+        """Queue those that are neither in a queue nor held by a worker that lives; returns how many were.
+
+        One that has just left its queue counts as held until the next call.
+        """
 
     def requeue(self, wakeup: Wakeup, correlation_id: str) -> None:
         """Put work back at the end of its queue."""

@@ -29,6 +29,7 @@ class RedisWakeups:
     def __init__(self, client: redis.Redis, address: str) -> None:
         self._client = client
         self._address = address
+        self._suspects: dict[str, bytes] = {}
 
     def schedule(self, wakeups: Sequence[Wakeup], correlation_id: str) -> int:
         with translated(self._address), self._client.pipeline(transaction=False) as pipeline:
@@ -52,10 +53,15 @@ class RedisWakeups:
 
     def _under_way(self, wakeup: Wakeup) -> bool:
         state = cast(bytes | None, self._client.get(keys.scheduled(wakeup.name)))
+        suspected = self._suspects.pop(wakeup.name, None)
         if state is None or not state.startswith(_QUEUED.encode()):
             return state is not None
         queue = Queue.redis_queue_namespace_prefix + keys.queue(wakeup.kind, wakeup.ref)
-        return self._client.lpos(queue, state.decode().removeprefix(_QUEUED)) is not None
+        if self._client.lpos(queue, state.decode().removeprefix(_QUEUED)) is not None:
+            return True
+        # A worker has taken the job: just now, and will say so, or died with it. The next look will tell.
+        self._suspects[wakeup.name] = state
+        return state != suspected
 
     def requeue(self, wakeup: Wakeup, correlation_id: str) -> None:
         job = uuid4().hex

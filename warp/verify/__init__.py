@@ -12,8 +12,8 @@ from collections.abc import Callable
 from warp.destinations.base import Destination
 from warp.sources.base import Source
 from warp.verify.result import Example, TableResult, Verdict
-from warp.verify.settle import settle
-from warp.verify.walk import MOST_SUSPECTS, walk
+from warp.verify.settle import settle_suspects
+from warp.verify.walk import MOST_SUSPECTS, find_suspects
 
 __all__ = ["MOST_SUSPECTS", "Example", "TableResult", "Verdict", "verify_schema"]
 
@@ -34,6 +34,6 @@ def verify_schema(
     `clock` is in seconds, only ever growing; `wait` waits so many seconds; `progress` is told a table and how many of
     its documents have been compared. Raises what source and destination raise.
     """
-    tallies = walk(source, destination, schema, progress or (lambda _table, _documents: None))
-    settle(source, destination, schema, tallies, patience=patience, clock=clock, wait=wait)
+    tallies = find_suspects(source, destination, schema, progress or (lambda _table, _documents: None))
+    settle_suspects(source, destination, schema, tallies, patience=patience, clock=clock, wait=wait)
     return [tally.result() for tally in tallies]

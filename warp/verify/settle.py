@@ -37,7 +37,7 @@ MOMENTS = (0.0, 0.02, 0.1)
 is met by its row a moment later, if at all."""
 
 
-def settle(
+def settle_suspects(
     source: Source,
     destination: Destination,
     schema: str,

@@ -20,7 +20,9 @@ FETCH = 1_000
 _EVERYTHING = Chunk(lower=None, upper=None)
 
 
-def walk(source: Source, destination: Destination, schema: str, progress: Callable[[str, int], None]) -> list[Tally]:
+def find_suspects(
+    source: Source, destination: Destination, schema: str, progress: Callable[[str, int], None]
+) -> list[Tally]:
     """A tally for each table of either side, in order of name, with what needs another look as its suspects."""
     walker = _Walker(source, destination, progress)
     names = {table.name for table in source.tables(schema)} | destination.tables(schema).keys()

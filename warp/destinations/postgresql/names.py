@@ -58,13 +58,16 @@ def key_cell(shape: Shape, key: Key) -> str:
 
 
 def cell_key(shape: Shape, cell: str) -> Key:
-    """The key that `key_cell` wrote."""
+    """The key that `key_cell` wrote; a cell that it never writes is a key of its own, which no document has."""
     plain = _PLAIN.get(shape.key_kind)
     if plain and plain.fullmatch(cell):
         return Key(shape.key_kind, cell)
     if shape.key_kind == KeyKind.STRING and _plain_string(cell):
         return Key(KeyKind.STRING, cell)
-    value = orjson.loads(cell)
+    try:
+        value = orjson.loads(cell)
+    except orjson.JSONDecodeError:
+        return Key(KeyKind.JSON, cell)
     match value:
         case str():
             return Key(KeyKind.STRING, value)

@@ -27,6 +27,7 @@ CREATE TABLE sync_markers (
     schema_name text NOT NULL,
     table_name text NOT NULL,
     partition integer NOT NULL,
+    partitions integer NOT NULL,                   -- the number that the position is of
     position text COLLATE "C" NOT NULL DEFAULT '',  -- every change of the partition up to here is applied
     ts bigint NOT NULL DEFAULT 0,
     changes_applied bigint NOT NULL DEFAULT 0,

@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -48,8 +48,21 @@ def _structured(value: Any, suspicious: bool) -> Value:
         return Opaque(canonical_bytes(value), "not_json")
 
 
+_DECIMAL128 = Context(prec=34, Emin=-6143, Emax=6144, capitals=1, traps=[])
+_BID = struct.Struct("<QQ").unpack
+
+
+def _number_of(value: Decimal128) -> Decimal:
+    """`to_decimal`, which is slow, for all but the special forms of the encoding (IEEE 754-2008, binary integer decimal:
+    sign, 14 bits of exponent, 49 and 64 bits of coefficient)."""
+    low, high = _BID(value.bid)
+    if high >> 61 & 3 == 3 or high >> 63:
+        return value.to_decimal()
+    return Decimal((high & (1 << 49) - 1) << 64 | low).scaleb((high >> 49 & 0x3FFF) - 6176, _DECIMAL128)
+
+
 def _decimal(value: Decimal128) -> Value:
-    number = value.to_decimal()
+    number = _number_of(value)
     if not number.is_finite() or (number.is_zero() and number.is_signed()):
         return Opaque(canonical_bytes(value), "decimal_special")
     return number

@@ -1,114 +1,158 @@
-"""Reading documents: by key, by range of keys, and the ranges themselves.
+"""Reading documents as of one cluster time: by key, by range of keys, and the ranges themselves.
 
-Ranges are index bounds (`min()`/`max()` on the `_id` index): unlike `$gt` they cross BSON types, so that two ranges
-that touch leave nothing out. Every read is majority, and causally after a cluster time.
+Every read is a snapshot read (MongoDB manual, "Read Concern snapshot": 5.0 or newer), so that what it returns is the
+state at exactly the time that it says: a row that is written with that time is neither older nor newer than it.
+Ranges are index bounds (`min` and `max` on the `_id` index): unlike `$gt` they cross BSON types, so that two ranges
+that touch leave nothing out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import bson
-from bson import Timestamp
+from bson import CodecOptions, Timestamp
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.read_concern import ReadConcern
+from pymongo.database import Database
 
-from warp.change import TS_COUNTER_BITS, Key, Record
+from warp.change import TS_COUNTER_BITS, Key, Record, cluster_time
 from warp.sources.base import Chunk, Piece
 from warp.sources.mongodb.codec import OPTIONS, key_value, split_document
 from warp.sources.mongodb.extended_json import WRAPPER_NAME
 
-_Collection = Collection[dict[str, Any]]
 LOOKUP = 1000
 """Keys in one `$in`; measured best at 1,000 (docs/decisions.md)."""
-
-
-@contextmanager
-def session(client: MongoClient[dict[str, Any]], after: int) -> Iterator[ClientSession]:
-    """A session whose reads see everything up to the cluster time `after`."""
-    with client.start_session(causal_consistency=True) as started:
-        started.advance_operation_time(Timestamp(after >> TS_COUNTER_BITS, after & (1 << TS_COUNTER_BITS) - 1))
-        yield started
-
-
-def _majority(collection: _Collection) -> _Collection:
-    return collection.with_options(codec_options=OPTIONS, read_concern=ReadConcern("majority"))
-
-
-def _batches(batches: Iterable[bytes]) -> Iterator[tuple[list[dict[str, Any]], bool]]:
-    """Raw batches decoded, each with whether it holds names that Extended JSON has a meaning for."""
-    for raw in batches:
-        if raw:
-            yield bson.decode_all(raw, OPTIONS), WRAPPER_NAME.search(raw) is not None
-
-
-def _by_key(collection: _Collection, keys: Sequence[Key], in_session: ClientSession) -> Iterator[bytes]:
-    for start in range(0, len(keys), LOOKUP):
-        wanted = [key_value(key) for key in keys[start : start + LOOKUP]]
-        yield from _majority(collection).find_raw_batches({"_id": {"$in": wanted}}, session=in_session)
-
-
-def find(collection: _Collection, keys: Sequence[Key], in_session: ClientSession) -> Iterator[dict[str, Any]]:
-    """The documents of those keys."""
-    for documents, _ in _batches(_by_key(collection, keys, in_session)):
-        yield from documents
-
-
-def records(collection: _Collection, keys: Sequence[Key], in_session: ClientSession) -> Iterator[tuple[Key, Record]]:
-    """The documents of those keys, as keys and records."""
-    for documents, suspicious in _batches(_by_key(collection, keys, in_session)):
-        for document in documents:
-            yield split_document(document, suspicious=suspicious)
-
-
-def _range(collection: _Collection, chunk: Chunk, in_session: ClientSession, batch: int) -> Iterator[bytes]:
-    cursor = _majority(collection).find_raw_batches({}, session=in_session, batch_size=batch).hint([("_id", 1)])
-    if chunk.lower is not None:
-        cursor = cursor.min(_bound(chunk.lower))
-    if chunk.upper is not None:
-        cursor = cursor.max(_bound(chunk.upper))
-    return iter(cursor.sort("_id", 1))
-
-
-def _encoded(key: Any) -> bytes:
-    return bson.encode({"_id": key}, codec_options=OPTIONS)
-
-
-def _bound(encoded: bytes) -> list[tuple[str, Any]]:
-    return [("_id", bson.decode(encoded, OPTIONS)["_id"])]
-
-
 BATCH = 5_000
 """Documents in one list; the server ends a batch at 16 MB before that."""
 
-
-def documents(collection: _Collection, chunk: Chunk, in_session: ClientSession) -> Iterator[list[dict[str, Any]]]:
-    """All documents of a range."""
-    for found, _ in _batches(_range(collection, chunk, in_session, BATCH)):
-        yield found
+_RAW = CodecOptions(document_class=RawBSONDocument)
+_ID_INDEX = {"_id": 1}
 
 
-def read(collection: _Collection, chunk: Chunk, in_session: ClientSession) -> Iterator[Piece]:
+class Snapshot:
+    """One database as of one cluster time, which the first read fixes."""
+
+    def __init__(self, database: Database[dict[str, Any]], session: ClientSession, after: int) -> None:
+        self._database = database
+        self._session = session
+        self._concern: dict[str, Any] = {"level": "snapshot", "afterClusterTime": _timestamp(after)}
+        self.ts = after
+        """The cluster time of everything read; right from the first batch on."""
+
+    def find(self, collection: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        """The documents that a `find` command's fields choose, as BSON, joined, in batches that are not empty."""
+        cursor = self._cursor({"find": collection, **query, "batchSize": BATCH, "readConcern": self._concern})
+        at: Timestamp = cursor["atClusterTime"]
+        self._concern = {"level": "snapshot", "atClusterTime": at}
+        self.ts = cluster_time(at.time, at.inc)
+        batch = cursor["firstBatch"]
+        try:
+            while True:
+                if batch:
+                    yield b"".join(document.raw for document in batch)
+                if not cursor["id"]:
+                    return
+                cursor = self._cursor({"getMore": cursor["id"], "collection": collection, "batchSize": BATCH})
+                batch = cursor["nextBatch"]
+        finally:
+            if cursor["id"]:
+                self._cursor_killed(collection, cursor["id"])
+
+    def _cursor(self, command: dict[str, Any]) -> Any:
+        return self._database.command(command, session=self._session, codec_options=_RAW)["cursor"]
+
+    def _cursor_killed(self, collection: str, cursor: int) -> None:
+        self._database.command({"killCursors": collection, "cursors": [cursor]}, session=self._session)
+
+
+@contextmanager
+def snapshot(client: MongoClient[dict[str, Any]], database: str, after: int) -> Iterator[Snapshot]:
+    """A snapshot that sees everything up to the cluster time `after`, and perhaps more."""
+    with client.start_session(causal_consistency=False) as session:
+        yield Snapshot(client[database], session, after)
+
+
+def by_key(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[dict[str, Any]]:
+    """The documents of those keys."""
+    for raw in _by_key(taken, collection, keys):
+        yield from bson.decode_all(raw, OPTIONS)
+
+
+def records(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[tuple[Key, Record]]:
+    """The documents of those keys, as keys and records."""
+    for raw in _by_key(taken, collection, keys):
+        yield from _split(raw)
+
+
+def documents(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[list[dict[str, Any]]]:
+    """All documents of a range, in order of key."""
+    for raw in taken.find(collection, _range(chunk)):
+        yield bson.decode_all(raw, OPTIONS)
+
+
+def pieces(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[Piece]:
     """All documents of a range, as keys and records. The last document's key is where the rest begins."""
-    for found, suspicious in _batches(_range(collection, chunk, in_session, BATCH)):
-        rest = _encoded(found[-1]["_id"])
-        yield Piece(documents=[split_document(document, suspicious=suspicious) for document in found], rest=rest)
+    for raw in taken.find(collection, _range(chunk)):
+        found = _split(raw)
+        yield Piece(documents=found, rest=_encoded(key_value(found[-1][0])), ts=taken.ts)
 
 
-def split(collection: _Collection, size: int) -> Iterator[Chunk]:
+def split(collection: Collection[dict[str, Any]], size: int) -> Iterator[Chunk]:
     """Ranges of about `size` documents each, by walking the `_id` index; the outer bounds are open."""
     lower: bytes | None = None
     while True:
         cursor = collection.with_options(codec_options=OPTIONS).find({}, {"_id": 1}).hint([("_id", 1)]).sort("_id", 1)
         if lower is not None:
-            cursor = cursor.min(_bound(lower))
+            cursor = cursor.min([("_id", _decoded(lower)["_id"])])
         following = next(iter(cursor.skip(size).limit(1)), None)
         upper = None if following is None else _encoded(following["_id"])
         yield Chunk(lower=lower, upper=upper)
         if upper is None:
             return
         lower = upper
+
+
+def _by_key(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[bytes]:
+    for start in range(0, len(keys), LOOKUP):
+        wanted = [value for key in keys[start : start + LOOKUP] for value in _values(key)]
+        yield from taken.find(collection, {"filter": {"_id": {"$in": wanted}}})
+
+
+def _values(key: Key) -> list[Any]:
+    """The key's value; nothing for one that no document can have (somebody wrote it into the target by hand)."""
+    try:
+        return [key_value(key)]
+    except (ValueError, BSONError):
+        return []
+
+
+def _range(chunk: Chunk) -> dict[str, Any]:
+    query: dict[str, Any] = {"hint": _ID_INDEX, "sort": _ID_INDEX}
+    if chunk.lower is not None:
+        query["min"] = _decoded(chunk.lower)
+    if chunk.upper is not None:
+        query["max"] = _decoded(chunk.upper)
+    return query
+
+
+def _split(raw: bytes) -> list[tuple[Key, Record]]:
+    suspicious = WRAPPER_NAME.search(raw) is not None
+    return [split_document(document, suspicious=suspicious) for document in bson.decode_all(raw, OPTIONS)]
+
+
+def _encoded(key: Any) -> bytes:
+    return bson.encode({"_id": key}, codec_options=OPTIONS)
+
+
+def _decoded(bound: bytes) -> dict[str, Any]:
+    return bson.decode(bound, OPTIONS)
+
+
+def _timestamp(ts: int) -> Timestamp:
+    return Timestamp(ts >> TS_COUNTER_BITS, ts & (1 << TS_COUNTER_BITS) - 1)

@@ -110,27 +110,27 @@ class MongoSource:
     def extract(self, payload: bytes, position: str) -> bytes:
         return events.extract(payload, position)
 
-    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> dict[Key, Record]:
-        with translated(self._where), reads.session(self._client, after) as session:
-            return dict(reads.records(self._client[schema][table], keys, session))
+    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> tuple[int, dict[Key, Record]]:
+        with translated(self._where), reads.snapshot(self._client, schema, after) as taken:
+            found = dict(reads.records(taken, table, keys))
+            return taken.ts, found
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         with translated(self._where):
             yield from reads.split(self._client[schema][table], documents)
 
     def read(self, schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
-        with translated(self._where), reads.session(self._client, after) as session:
-            yield from reads.read(self._client[schema][table], chunk, session)
+        with translated(self._where), reads.snapshot(self._client, schema, after) as taken:
+            yield from reads.pieces(taken, table, chunk)
 
     def scan(self, schema: str, table: str, chunk: Chunk) -> Iterator[list[tuple[Key, Document]]]:
-        with translated(self._where), reads.session(self._client, self.now()) as session:
-            for documents in reads.documents(self._client[schema][table], chunk, session):
+        with translated(self._where), reads.snapshot(self._client, schema, self.now()) as taken:
+            for documents in reads.documents(taken, table, chunk):
                 yield [(key_of(document["_id"]), document) for document in documents]
 
     def fetch(self, schema: str, table: str, keys: Sequence[Key]) -> dict[Key, Document]:
-        with translated(self._where), reads.session(self._client, self.now()) as session:
-            found = reads.find(self._client[schema][table], keys, session)
-            return {key_of(document["_id"]): document for document in found}
+        with translated(self._where), reads.snapshot(self._client, schema, self.now()) as taken:
+            return {key_of(document["_id"]): document for document in reads.by_key(taken, table, keys)}
 
     def differences(self, document: Document, key: Key, row: StoredRow) -> tuple[str, ...]:
         assert isinstance(document, dict)

@@ -100,6 +100,8 @@ class MongoChangeStream:
         notices: list[str] = []
         for document in events:
             raw = document.raw
+            if raw.__class__ is not bytes:  # large replies come as views of one buffer
+                raw = bytes(raw)
             event = route(raw)
             if event.operation in DOCUMENT_OPERATIONS:
                 changes.append(
