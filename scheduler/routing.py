@@ -88,6 +88,6 @@ class Router:
             correlation_id=correlation_id,
             payload=b"".join(lane.raws),
         )
-        sent = Sent(StreamPoint(position=lane.before_position, ts=lane.before_ts), lane.last, entry.changes, lane.size)
+        sent = Sent(StreamPoint(position=lane.before_position, ts=lane.before_ts), lane.last, entry.changes, entry.size)
         lane.prev, lane.raws, lane.size = lane.last, [], 0
         return entry, sent

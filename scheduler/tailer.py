@@ -57,7 +57,7 @@ class Tailer:
         clock: Callable[[], float],
         wait: Callable[[float], object],
     ) -> None:
-        """`settings` of a table by its name; `high_water_mark` in bytes of payload in the schema's logs; `clock` in
+        """`settings` of a table by its name; `high_water_mark` in bytes of the schema's logs; `clock` in
         seconds, only ever growing; `wait` waits so many seconds, or until the process is told to stop."""
         self._schema = schema
         self._source = source

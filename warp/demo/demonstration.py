@@ -33,7 +33,7 @@ from warp.supervisor import Supervisor, supervised
 from warp.verify import verify_schema
 
 WORKERS = 2
-RATE = 4_000
+RATE = 3_000
 """Changes a second that the writer does not exceed."""
 PATIENCE_SECONDS = 60.0
 """How long nothing may move before that counts as a failure."""

@@ -13,13 +13,12 @@ from typing import Self
 import psycopg
 from psycopg import sql
 from pymongo import MongoClient
-from pymongo.write_concern import WriteConcern
 
 from warp.demo.shop import Document
 
 COLLECTION = "cartridge_warp_probe"
 POLL_SECONDS = 0.002
-PAUSE_SECONDS = 0.03
+PAUSE_SECONDS = 0.02
 
 
 class Probe:
@@ -58,7 +57,8 @@ class Probe:
     def _run(self) -> None:
         try:
             with MongoClient[Document](self._uri) as client, psycopg.connect(self._dsn, autocommit=True) as connection:
-                collection = client[self._database].get_collection(COLLECTION, write_concern=WriteConcern(w=1))
+                # With the server's default, majority: without it MongoDB holds changes back until its next journal flush.
+                collection = client[self._database][COLLECTION]
                 query = sql.SQL("SELECT FROM {} WHERE _id = %s").format(sql.Identifier(self._database, COLLECTION))
                 number = 0
                 while not self._stop.wait(PAUSE_SECONDS):

@@ -17,7 +17,6 @@ from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.results import BulkWriteResult
-from pymongo.write_concern import WriteConcern
 
 from warp.demo.shop import Document
 from warp.demo.workload import FilesWorkload, ShopWorkload, Workload
@@ -33,8 +32,7 @@ class Writer:
     """Carries a workload out."""
 
     def __init__(self, database: Database[Document], workload: Workload, seed: int) -> None:
-        # Waiting for the journal would make the rate a matter of the disk.
-        self._database = database.with_options(write_concern=WriteConcern(w=1))
+        self._database = database
         self._workload = workload
         self._rng = random.Random(seed)
         self.done: Counter[str] = Counter()

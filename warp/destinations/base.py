@@ -91,8 +91,9 @@ class Transaction(Protocol):
 class Destination(Protocol):
     """A database that rows and progress are written to. One object is used by one thread at a time."""
 
-    metadata: Metadata
-    """Progress as tailer, scheduler and `status` see it, each call a transaction of its own."""
+    @property
+    def metadata(self) -> Metadata:
+        """Progress as tailer, scheduler and `status` see it, each call a transaction of its own."""
 
     def migrate(self) -> Sequence[str]:
         """Make or update the metadata tables; returns the names of what was applied."""

@@ -24,8 +24,9 @@ class Row:
 
 @dataclass(slots=True)
 class Marker:
-    """How far a partition is applied."""
+    """How far a partition is applied, and of how many partitions it is one."""
 
+    partitions: int
     position: str = BEGINNING
     ts: int = 0
     changes: int = 0
@@ -102,9 +103,9 @@ class MemoryDatabase:
 
     def partition_state(self, partition: Partition) -> PartitionState:
         """What a marker says, whether it has been made or not."""
-        marker = self.markers.get((partition.ref, partition.number), Marker())
         known = self.known.get(partition.ref) or Known(partition.of)
-        return PartitionState(position=marker.position, partitions=known.partitions, snapshot_open=known.snapshot.open)
+        marker = self.markers.get((partition.ref, partition.number)) or Marker(known.partitions)
+        return PartitionState(position=marker.position, partitions=marker.partitions, snapshot_open=known.snapshot.open)
 
     def chunk(self, ref: TableRef, number: int) -> ChunkState | None:
         """A chunk that is to be loaded."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from warp.change import TableRef
+from warp.change import Partition, TableRef
 from warp.errors import Transient
 from warp.metadata.base import SchemaState, SnapshotState, TableState
 from warp.sources.base import Chunk, SourceTable, StreamPoint
@@ -51,10 +51,10 @@ class MemoryMetadata:
             checkpointed_at=self._now(),
         )
 
-    def markers(self, schema: str) -> dict[tuple[str, int], str]:
+    def markers(self, schema: str) -> dict[Partition, str]:
         self._hook("metadata.markers")
         return {
-            (ref.table, number): marker.position
+            Partition(schema, ref.table, number, marker.partitions): marker.position
             for (ref, number), marker in self._database.markers.items()
             if ref.schema == schema
         }
@@ -68,16 +68,18 @@ class MemoryMetadata:
         for table, of in partitions.items():
             self._database.known.setdefault(TableRef(schema, table), Known(of))
 
-    def repartition(self, ref: TableRef, partitions: int, position: str) -> bool:
+    def repartition(self, ref: TableRef, before: int, after: int, position: str) -> bool:
         self._hook("metadata.repartition")
         markers = {number: marker for (of, number), marker in self._database.markers.items() if of == ref}
         if not all(self._database.locks.free(("marker", ref, number)) for number in markers):
             raise Transient("a marker is locked")
-        if any(marker.position > position for marker in markers.values()):
+        known = self._database.known[ref]
+        if known.partitions != before or any(marker.position > position for marker in markers.values()):
             return False
-        self._database.known[ref].partitions = partitions
-        for number in range(partitions):
-            self._database.markers.setdefault((ref, number), Marker()).position = position
+        known.partitions = after
+        for number in {*markers, *range(after)}:
+            marker = self._database.markers.setdefault((ref, number), Marker(after))
+            marker.partitions, marker.position = after, position
         return True
 
     def tables(self, schema: str) -> list[TableState]:

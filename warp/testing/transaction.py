@@ -46,8 +46,8 @@ class MemoryTransaction:
         return self._database.partition_state(partition)
 
     def _make_marker(self, partition: Partition) -> None:
-        self._database.known.setdefault(partition.ref, Known(partition.of))
-        self._database.markers.setdefault((partition.ref, partition.number), Marker())
+        known = self._database.known.setdefault(partition.ref, Known(partition.of))
+        self._database.markers.setdefault((partition.ref, partition.number), Marker(known.partitions))
 
     def lock_chunk(self, ref: TableRef, chunk: int) -> Chunk | None:
         self._hook("transaction.lock_chunk")
@@ -123,8 +123,10 @@ class MemoryTransaction:
         return row.ts <= delete.ts
 
     def _bury(self, ref: TableRef, delete: Delete) -> None:
-        buried = self._database.tombstones.setdefault(ref, {})
-        buried[delete.key] = max(delete.ts, buried.get(delete.key, -1))
+        known = self._database.known.get(ref)
+        if known is not None and known.snapshot.open:
+            buried = self._database.tombstones.setdefault(ref, {})
+            buried[delete.key] = max(delete.ts, buried.get(delete.key, -1))
 
     def advance(self, partition: Partition, position: str, ts: int, changes: int) -> None:
         self._hook("transaction.advance")

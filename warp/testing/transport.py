@@ -97,7 +97,7 @@ class MemoryLogs:
         self._hook("logs.backlog")
         return {
             (table, number): Backlog(
-                sum(item.entry.changes for item in log), sum(len(item.entry.payload) for item in log)
+                sum(item.entry.changes for item in log), sum(item.entry.size for item in log)
             )
             for (of_schema, table, number), log in self._broker.state.logs.items()
             if of_schema == schema
@@ -120,6 +120,7 @@ class MemoryWakeups:
     def __init__(self, broker: MemoryBroker, *, hook: Hook = passing) -> None:
         self._broker = broker
         self._hook = hook
+        self._suspects: dict[str, int] = {}
 
     def take(self) -> tuple[Wakeup, str] | None:
         """The next wake-up and its correlation id, as a worker takes it off the queue; None: there is none."""
@@ -160,7 +161,13 @@ class MemoryWakeups:
 
     def _under_way(self, wakeup: Wakeup) -> bool:
         lease = self._lease(wakeup)
-        return lease is not None and (lease.job is None or lease.job in self._broker.state.queue)
+        suspected = self._suspects.pop(wakeup.name, None)
+        if lease is None or lease.job is None:
+            return lease is not None
+        if lease.job in self._broker.state.queue:
+            return True
+        self._suspects[wakeup.name] = lease.job
+        return lease.job != suspected
 
     def _hold(self, wakeup: Wakeup) -> None:
         self._broker.state.leases[wakeup.name] = _Lease(self._broker.clock() + LEASE_SECONDS, None)

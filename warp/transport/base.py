@@ -13,6 +13,13 @@ from typing import NamedTuple, Protocol
 from warp.change import Partition, TableRef
 
 
+ENTRY_OVERHEAD = 1024
+"""Bytes that an entry takes beside its payload: two positions, the fields, and what its sender remembers of it.
+
+Without it, very many entries of one small change each would count for little and take a lot.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A true statement: "these are all the changes of this partition after `prev`, up to `last`"."""
@@ -27,6 +34,11 @@ class Entry:
     payload: bytes
     """Changes in the source's own bytes, joined."""
 
+    @property
+    def size(self) -> int:
+        """What the entry takes in its log, in bytes, about."""
+        return len(self.payload) + ENTRY_OVERHEAD
+
 
 class StoredEntry(NamedTuple):
     """An entry as it lies in its log."""
@@ -36,7 +48,7 @@ class StoredEntry(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """What lies in a log and is not yet applied."""
+    """What lies in a log and is not yet applied; `bytes` is the sum of `Entry.size`."""
 
     changes: int
     bytes: int

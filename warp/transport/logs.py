@@ -33,7 +33,7 @@ class RedisLogs:
                 counters = keys.backlog(partition.schema)
                 pipeline.xadd(keys.log(partition), cast(Any, _fields(entry)))
                 pipeline.hincrby(counters, f"{_field(partition)}:changes", entry.changes)
-                pipeline.hincrby(counters, f"{_field(partition)}:bytes", len(entry.payload))
+                pipeline.hincrby(counters, f"{_field(partition)}:bytes", entry.size)
             pipeline.execute()
 
     def read(self, partition: Partition, after: str | None, count: int) -> list[StoredEntry]:
@@ -51,7 +51,7 @@ class RedisLogs:
             return
         arguments: list[str | int] = [_field(stored[0].entry.partition)]
         for identity, entry in stored:
-            arguments += [identity, entry.changes, len(entry.payload)]
+            arguments += [identity, entry.changes, entry.size]
         with translated(self._address):
             self._remove(keys=[keys.log(partition), keys.backlog(partition.schema)], args=arguments)
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from warp.change import Key, TableRef
 from warp.destinations.base import Destination
 from warp.evolution.shape import Shape
-from warp.sources.base import Chunk, Document, Source, StoredRow
+from warp.sources.base import Document, Source
 from warp.verify.compare import compare
 from warp.verify.result import Suspect, Tally, Verdict
 
 MOST_SUSPECTS = 100_000
 """Suspects that are kept for a schema, to be looked at again; any beyond them count as they were seen."""
+CHUNK = 100_000
+"""Documents in one range: a source may not keep a cursor, or what it reads from, for as long as a large table takes."""
 FETCH = 1_000
 """Documents that are fetched by key at once."""
-
-_EVERYTHING = Chunk(lower=None, upper=None)
 
 
 def find_suspects(
@@ -41,9 +41,10 @@ class _Walker:
         shape = self._destination.tables(ref.schema).get(ref.table)
         compared = 0
         with_row = _KeySet()
-        for documents in self._source.scan(*ref, _EVERYTHING):
+        for documents in self._documents(ref):
             rows = self._destination.rows(ref, shape, [key for key, _ in documents]) if shape else {}
-            self._compare(tally, documents, rows)
+            for key, document in documents:
+                self._note(tally, key, compare(self._source, key, document, rows.get(key)))
             with_row.add(rows)
             compared += len(documents)
             self._progress(ref.table, compared)
@@ -51,9 +52,9 @@ class _Walker:
             self._find_extra(tally, shape, with_row)
         return tally
 
-    def _compare(self, tally: Tally, documents: Sequence[tuple[Key, Document]], rows: Mapping[Key, StoredRow]) -> None:
-        for key, document in documents:
-            self._note(tally, key, compare(self._source, key, document, rows.get(key)))
+    def _documents(self, ref: TableRef) -> Iterator[list[tuple[Key, Document]]]:
+        for chunk in self._source.split(*ref, CHUNK):
+            yield from self._source.scan(*ref, chunk)
 
     def _note(self, tally: Tally, key: Key, found: Verdict | Suspect) -> None:
         if isinstance(found, Verdict):

@@ -65,11 +65,11 @@ class PostgresTransaction:
         if not writes:
             return Written()
         written = Written()
+        stage = self._stages.stage(self._connection, ref, shape)
+        if stage in self._used:
+            self._connection.execute(sql.SQL("TRUNCATE {}").format(stage))
+        self._used.append(stage)
         with translated(self._where), self._connection.transaction():
-            stage = self._stages.stage(self._connection, ref, shape)
-            if stage in self._used:
-                self._connection.execute(sql.SQL("TRUNCATE {}").format(stage))
-            self._used.append(stage)
             ordered = sorted(writes, key=_key_text)
             with self._connection.cursor() as cursor:
                 with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(stage)) as copy:

@@ -53,8 +53,10 @@ _BID = struct.Struct("<QQ").unpack
 
 
 def _number_of(value: Decimal128) -> Decimal:
-    """`to_decimal`, which is slow, for all but the special forms of the encoding (IEEE 754-2008, binary integer decimal:
-    sign, 14 bits of exponent, 49 and 64 bits of coefficient)."""
+    """`to_decimal`, which is slow, where the encoding is the plain one of a number that is not negative.
+
+    IEEE 754-2008, binary integer decimal: a sign, 14 bits of exponent, 113 bits of coefficient.
+    """
     low, high = _BID(value.bid)
     if high >> 61 & 3 == 3 or high >> 63:
         return value.to_decimal()
