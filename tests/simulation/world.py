@@ -56,6 +56,8 @@ class Weather:
     """How likely a call is to fail."""
     pauses: float
     """How likely an actor is to stand still at a call, and a tenth as likely to die there."""
+    slow_loads: bool
+    """Whether a worker often stands still between reading documents and writing them."""
     turns: int
 
 
@@ -69,6 +71,7 @@ def weather(rng: random.Random) -> Weather:
         poison=rng.random() < 0.25,
         faults=rng.choice((0.0, 0.0, 0.01, 0.05)),
         pauses=rng.choice((0.0, 0.01, 0.05)),
+        slow_loads=rng.random() < 0.3,
         turns=rng.randint(40, 160),
     )
 
@@ -93,6 +96,7 @@ class World:
         self.trace = 0
         self._saved: Any = None
         self._faults, self._pauses = self.weather.faults, self.weather.pauses
+        self._slow_loads = self.weather.slow_loads
         self._dead: list[str] = []
         self._interleaving = Interleaving(self.rng)
         self._interleaving.stickiness = self.rng.choice((0.2, 0.6, 0.9))
@@ -139,6 +143,7 @@ class World:
     def _settle(self) -> list[str]:
         """Nothing befalls anybody any more: all must catch up by themselves, and stay so."""
         self._faults = self._pauses = 0.0
+        self._slow_loads = False
         self._interleaving.patience, self._interleaving.stickiness = 12.0, 0.9
         for actor in self._interleaving.actors:
             actor.frozen_until = 0
@@ -182,16 +187,18 @@ class World:
         self.truth.look_at_checkpoint(self.database.schemas.get(SCHEMA))
         idle = call in _IDLE
         if not idle and not actor.killed:
-            self._befall_here(actor)
+            self._befall_here(actor, call)
         self._interleaving.switch(idle=idle)
         if not idle and self.rng.random() < self._faults:
             if call == "stream.next_batch":
                 raise StreamInvalid("the change stream was cut")
             raise self.rng.choice((Transient("not now"), ServerUnreachable("a server", "somewhere", "gone")))
 
-    def _befall_here(self, actor: Actor) -> None:
+    def _befall_here(self, actor: Actor, call: str) -> None:
         dice = self.rng.random()
-        if dice < self._pauses:
+        if call == "source.read" and self._slow_loads and dice < 0.5:
+            self._interleaving.freeze(actor, self.rng.randint(5, 40))
+        elif dice < self._pauses:
             self._interleaving.freeze(actor, self.rng.choice((1, 5, 25)))
         elif dice < self._pauses * 1.1:
             self._dead.append(actor.name)

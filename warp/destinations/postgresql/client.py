@@ -54,7 +54,7 @@ class Client:
                 autocommit=True,
                 options=(
                     f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
-                    "-c client_min_messages=warning -c idle_in_transaction_session_timeout=120000"
+                    "-c client_min_messages=warning -c idle_in_transaction_session_timeout=30000"
                 ),
                 keepalives_idle=10,
                 keepalives_interval=5,
