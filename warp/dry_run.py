@@ -99,9 +99,7 @@ class Planner:
         metadata_tables = self._survey.metadata_tables()
         self._problems = self._survey.refusals(names)
         plans = [self._schema(name, begun=metadata_tables is MetadataTables.KEEP) for name in names]
-        return Plan(
-            servers=servers, metadata_tables=metadata_tables, schemas=plans, problems=tuple(self._problems)
-        )
+        return Plan(servers=servers, metadata_tables=metadata_tables, schemas=plans, problems=tuple(self._problems))
 
     def _schema(self, name: str, *, begun: bool) -> SchemaPlan:
         shapes = self._survey.shapes(name)

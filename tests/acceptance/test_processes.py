@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from tests.acceptance.conftest import MakeMirror, MakeWriter
 from tests.support.endpoints import Endpoints, write_config
 from tests.support.fleet import Fleet
+from tests.support.refused import refusing_port
 from warp.errors import ExitCode
 
 PASSWORD = "c0rrect-h0rse"
@@ -21,10 +20,9 @@ PROMPTLY = 10.0
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """Host and port at which nobody listens, nor can begin to."""
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{taken.getsockname()[1]}"
+    """Host and port at which nobody listens."""
+    with refusing_port() as port:
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(

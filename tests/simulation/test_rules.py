@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -43,6 +43,18 @@ def _of(patch: pytest.MonkeyPatch) -> None:
         return _sequence(position, partitions, ours)
 
     patch.setattr("workers.apply.sequence", without)
+
+
+def _settle(patch: pytest.MonkeyPatch) -> None:
+    """A marker of another number of partitions is taken for one's own."""
+    settle = Pending.settle
+
+    def without(self: Pending, markers: Mapping[Partition, str]) -> None:
+        by_number = {(marker.table, marker.number): position for marker, position in markers.items()}
+        taken = {sent: by_number.get((sent.table, sent.number), BEGINNING) for sent, _ in self.newest()}
+        settle(self, taken)
+
+    patch.setattr(Pending, "settle", without)
 
 
 def _guard(patch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def weather(rng: random.Random) -> Weather:
         faults=rng.choice((0.0, 0.0, 0.01, 0.05)),
         pauses=rng.choice((0.0, 0.01, 0.05)),
         slow_loads=rng.random() < 0.3,
-        turns=rng.randint(40, 160),
+        turns=rng.randint(40, 200),
     )
 
 
@@ -99,12 +99,13 @@ class World:
         self._slow_loads = self.weather.slow_loads
         self._dead: list[str] = []
         self._interleaving = Interleaving(self.rng)
-        self._interleaving.stickiness = self.rng.choice((0.2, 0.6, 0.9))
-        self._interleaving.patience = self.rng.choice((3.0, 8.0, 20.0))
+        self._interleaving.stickiness = self.rng.choice((0.3, 0.7, 0.9))
+        self._interleaving.patience = self.rng.choice((5.0, 15.0, 40.0))
         self._partitions = {table: self.rng.randint(1, 3) for table in (*TABLES, LATE_TABLE)}
-        self._batch_size = self.rng.choice((1, 2, 5))
+        self._batch_size = self.rng.choice((1, 4, 20))
+        self._high_water_mark = self.rng.choice((1000, 1_000_000))
         self.source = MemorySource(
-            clock=self._clock, hook=self._hook, batch=self.rng.randint(1, 8), piece=self.rng.randint(1, 3)
+            clock=self._clock, hook=self._hook, batch=self.rng.choice((1, 4, 20)), piece=self.rng.randint(1, 3)
         )
         self.database = MemoryDatabase(clock=self._clock)
         self.destination = MemoryDestination(self.database, hook=self._hook)
@@ -210,23 +211,27 @@ class World:
         dice = rng.random()
         if dice < 0.45:
             self._change()
-        elif dice < 0.75:
+        elif dice < 0.49 and self.weather.repartitioned:
+            self._reconfigure()
+        elif dice < 0.88:
             self.time += rng.choice((0.01, 0.3, 1.1, 6.0))
-        elif dice < 0.85:
-            self._interleaving.freeze(actor, rng.choice((3, 15, 60)))
-        elif dice < 0.90:
+        elif dice < 0.92:
+            self._interleaving.freeze(actor, rng.choice((3, 10, 40)))
+        elif dice < 0.95:
             self._restart(actor)
-        elif dice < 0.93:
+        elif dice < 0.96:
             self._saved = self.broker.save()
-        elif dice < 0.95 and self._saved:
+        elif dice < 0.967 and self._saved:
             self.broker.restore(self._saved)
-        elif dice < 0.97:
+        elif dice < 0.975:
             self.broker.flush()
-        elif dice < 0.98:
+        elif dice < 0.985:
             self.source.cut_streams()
-        elif self.weather.repartitioned:
-            self._partitions = self._partitions | {rng.choice(TABLES): rng.randint(1, 4)}
-            self._restart(next(actor for actor in self._interleaving.actors if actor.name.startswith("tailer")))
+
+    def _reconfigure(self) -> None:
+        """A new configuration, with which only one of the tailers is started again for now."""
+        self._partitions = self._partitions | {self.rng.choice(TABLES): self.rng.randint(1, 4)}
+        self._restart(next(actor for actor in self._interleaving.actors if actor.name.startswith("tailer")))
 
     def _change(self) -> None:
         """One change at the source, or a few in one transaction."""
@@ -280,7 +285,7 @@ class World:
                 self.logs,
                 self.wakeups,
                 settings=lambda table: self._settings(table, partitions),
-                high_water_mark=2000,
+                high_water_mark=self._high_water_mark,
                 clock=self._clock,
                 wait=lambda _: self._hook("tailer.wait"),
             )

@@ -71,7 +71,8 @@ def demo(data: Path | None, documents: int | None, seconds: float, keep: bool) -
     configure_logging("WARNING", "auto", process="demo")
     chosen: Data = Files(data) if data is not None else Shop(documents or _DOCUMENTS, _SEED)
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
-    console.print(_INTRODUCTION.format(what=chosen.what, seconds=seconds, workers=WORKERS))
+    introduction = _INTRODUCTION.format(what=chosen.what, seconds=seconds, workers=WORKERS)
+    console.print(introduction, markup=False, soft_wrap=False)
     with _logs() as logs:
         demonstration = Demonstration(chosen, seconds=seconds, seed=_SEED, logs=logs, console=console)
 
@@ -79,19 +80,19 @@ def demo(data: Path | None, documents: int | None, seconds: float, keep: bool) -
             console.print()
             console.print(summary(outcome))
             if keep:
-                _wait(servers, logs, console)
+                _wait(servers, chosen.database, logs, console)
 
         outcome = demonstration.run(afterwards)
         if outcome.differences:
             raise DifferencesFound(f"{outcome.differences:,} documents differ")
 
 
-_INTRODUCTION = """\
-cartridge-warp mirrors MongoDB into PostgreSQL. This shows it at work, on throwaway servers in a temporary
-directory: {what} goes into MongoDB; a tailer, {workers} workers and a scheduler, the real
-processes, copy it into PostgreSQL, while a writer goes on changing documents, and for {seconds:.0f} seconds after
-that. In the end every document is compared with its row.
-"""
+_INTRODUCTION = (
+    "cartridge-warp mirrors MongoDB into PostgreSQL. This shows it at work, on throwaway servers in a temporary "
+    "directory: a tailer, {workers} workers and a scheduler, the real processes, copy {what} from MongoDB into "
+    "PostgreSQL, while a writer goes on changing documents, then and for {seconds:.0f} seconds more. In the end every "
+    "document is compared with its row.\n"
+)
 
 
 def _forget_configuration() -> None:
@@ -118,8 +119,12 @@ def _logs() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="cartridge-warp-demo-logs-"))
     try:
         yield directory
-    except (ConfigurationError, EmbeddedUnavailable, KeyboardInterrupt):
+    except (ConfigurationError, EmbeddedUnavailable):
         shutil.rmtree(directory)
+        raise
+    except KeyboardInterrupt:
+        shutil.rmtree(directory)
+        click.echo("\nInterrupted: every process has been ended, and nothing is left behind.", err=True)
         raise
     except Exception:
         _show_ends(directory)
@@ -134,12 +139,13 @@ def _show_ends(directory: Path) -> None:
     click.echo(f"The logs are kept in {directory}", err=True)
 
 
-def _wait(servers: EmbeddedServers, logs: Path, console: Console) -> None:
+def _wait(servers: EmbeddedServers, database: str, logs: Path, console: Console) -> None:
+    mongodb = servers.mongodb.uri.replace("/?", f"/{database}?")
     console.print(
         f"""
 Everything goes on running; what is written to MongoDB now appears in PostgreSQL. Ctrl-C ends it all.
-  mongosh '{servers.mongodb.uri}'
-  psql '{servers.postgresql.dsn}'
+  mongosh '{mongodb}'
+  psql '{servers.postgresql.dsn}'   (the tables are in the schema {database})
   redis-cli -u {servers.redis.url}
   cartridge-warp status --config {servers.directory}/cartridge-warp.yaml
   tail -f {logs}/*.log"""

@@ -60,7 +60,7 @@ class Demonstration:
         """
         began = time.monotonic()
         with EmbeddedServers() as servers:
-            self._say("servers", f"MongoDB, Redis and PostgreSQL run, after {_since(began)}")
+            self._say("servers", f"MongoDB, Redis and PostgreSQL run ({_since(began)})")
             self._fill(servers)
             config = self._configure(servers)
             self._migrate(config)
@@ -72,8 +72,8 @@ class Demonstration:
         began = time.monotonic()
         with MongoClient[Document](servers.mongodb.uri) as client:
             inserted = self._data.fill(client[self._data.database])
-        what = f"{inserted:,} documents are in MongoDB's database {self._data.database}"
-        self._say("source", f"{what}, after {_since(began)}")
+        where = f"MongoDB's database {self._data.database}"
+        self._say("source", f"{inserted:,} documents are in {where} ({_since(began)})")
 
     def _configure(self, servers: EmbeddedServers) -> Path:
         path = servers.directory / "cartridge-warp.yaml"
@@ -109,9 +109,7 @@ class Demonstration:
         schema = self._data.database
         probe = Probe(servers.mongodb.uri, schema, servers.postgresql.dsn)
         probe.prepare()
-        fleet = Fleet(
-            schemas=[schema], config_path=config, workers=WORKERS, scheduler=True, log_directory=self._logs
-        )
+        fleet = Fleet(schemas=[schema], config_path=config, workers=WORKERS, scheduler=True, log_directory=self._logs)
         order = {"rate": RATE, "seed": self._seed, **self._data.work()}
         writer = WriterProcess(servers.mongodb.uri, schema, order, self._logs / "writer.log")
         watch = Watch([schema], connections.source, connections.destination.metadata, connections.logs)
@@ -123,7 +121,10 @@ class Demonstration:
                 look.until(lambda progress: progress.begun, "the processes start")
                 with writer:
                     look.checks.append(writer.check)
-                    look.until(lambda progress: not progress.loading, "first load, with the writer at work")
+                    look.until(lambda progress: not progress.loading, "first load, the writer is at work")
+                    # What was written meanwhile has waited for it, and must not be taken for the usual delay.
+                    loaded_at = connections.source.now()
+                    look.until(lambda progress: progress.caught_up(loaded_at), "catching up with the first load")
                     loaded, after_load = look.progress, time.monotonic()
                     with probe:
                         ends = after_load + self._seconds

@@ -57,7 +57,7 @@ class Probe:
     def _run(self) -> None:
         try:
             with MongoClient[Document](self._uri) as client, psycopg.connect(self._dsn, autocommit=True) as connection:
-                # With the server's default, majority: without it MongoDB holds changes back until its next journal flush.
+                # Acknowledged by the majority, as is the default: else the change waits for the next journal flush.
                 collection = client[self._database][COLLECTION]
                 query = sql.SQL("SELECT FROM {} WHERE _id = %s").format(sql.Identifier(self._database, COLLECTION))
                 number = 0

@@ -133,7 +133,7 @@ def _order(number: int, rng: random.Random, sizes: dict[str, int]) -> Document:
     if rng.random() < 0.15:
         order["coupon"] = {"code": f"SPRING{rng.randrange(100):02}", "percent": rng.choice((5, 10, 20))}
     if rng.random() < 0.1:
-        order["remark"] = "Bitte klingeln, «leave it»\nat the \"back door\" \\o/"
+        order["remark"] = 'Bitte klingeln, «leave it»\nat the "back door" \\o/'
     return order
 
 

@@ -27,9 +27,9 @@ class Outcome:
     applied: int
     """Changes applied, in all."""
     streamed: int
-    """Changes applied after the first load."""
+    """Changes applied from when the first load had been caught up with."""
     stream_seconds: float
-    """From the end of the first load until everything was applied."""
+    """From then until everything was applied."""
     samples: Sequence[float]
     """Seconds from commit to visible row."""
     letters: int
@@ -48,13 +48,14 @@ def summary(outcome: Outcome) -> RenderableType:
     fast, slow = (1000 * percentile(outcome.samples, percent) for percent in (50, 99))
     written = ", ".join(f"{number:,} {kind}" for kind, number in outcome.written.items())
     load_rate = outcome.loaded / outcome.load_seconds
+    delays = f"p50 {fast:,.0f} ms, p99 {slow:,.0f} ms, of {len(outcome.samples):,} inserts that were timed besides"
     figures = {
         "documents": f"{documents:,} in {len(outcome.results)} tables, every one of them compared",
         "first load": f"{outcome.loaded:,} documents, {load_rate:,.0f}/s, beside the writer",
-        "changes written": f"{written}, and {len(outcome.samples):,} timed inserts",
+        "changes written": written,
         "changes applied": f"{outcome.applied:,}",
         "changes/s": f"{outcome.streamed / outcome.stream_seconds:,.0f}, at the writer's pace",
-        "commit to visible row": f"p50 {fast:,.0f} ms, p99 {slow:,.0f} ms, of {len(outcome.samples):,} timed inserts",
+        "commit to visible row": delays,
         "differences": f"{outcome.differences:,}",
     }
     if outcome.letters:

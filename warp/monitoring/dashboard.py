@@ -35,6 +35,8 @@ def mount(app: Flask, client: redis.Redis, shown_address: str) -> None:
     web.config.serializer = JSONSerializer
     app.config["RQ_DASHBOARD_REDIS_URL"] = (shown_address,)
     web.setup_rq_connection(app)
+    # Flask escapes in .html alone, and its scripts hold the name of a queue, which may come from a link.
+    app.jinja_env.autoescape = True
     app.register_blueprint(web.blueprint, url_prefix=URL_PREFIX)
     app.after_request(_escape)
 

@@ -12,7 +12,6 @@ from typing import NamedTuple, Protocol
 
 from warp.change import Partition, TableRef
 
-
 ENTRY_OVERHEAD = 1024
 """Bytes that an entry takes beside its payload: two positions, the fields, and what its sender remembers of it.
 

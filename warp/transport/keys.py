@@ -19,7 +19,7 @@ def log(partition: Partition) -> str:
 
 
 def backlog(schema: str) -> str:
-    """A hash: what lies in each log, `table:number:of:changes` and `table:number:of:bytes`."""
+    """A hash: what lies in each log, `table:number:changes` and `table:number:bytes`."""
     return f"warp:backlog:{schema}"
 
 

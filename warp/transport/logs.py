@@ -67,7 +67,7 @@ class RedisLogs:
             counters = cast(dict[bytes, bytes], self._client.hgetall(keys.backlog(schema)))
         found: dict[tuple[str, int], Backlog] = {}
         for name, value in counters.items():
-            table, number, _, what = name.decode("utf-8", "surrogateescape").rsplit(":", 3)
+            table, number, what = name.decode().rsplit(":", 2)
             backlog = found.get((table, int(number)), Backlog(0, 0))
             found[table, int(number)] = (
                 backlog._replace(changes=backlog.changes + int(value))
@@ -91,7 +91,7 @@ def _script(name: str) -> str:
 
 
 def _field(partition: Partition) -> str:
-    return f"{partition.table}:{partition.number}:{partition.of}"
+    return f"{partition.table}:{partition.number}"
 
 
 def _fields(entry: Entry) -> dict[str, str | int | bytes]:

@@ -7,6 +7,7 @@ import hashlib
 import re
 
 import orjson
+from psycopg import sql
 
 from warp.change import Key, KeyKind, TableRef
 from warp.evolution.decide import MAX_NAME_BYTES
@@ -23,6 +24,11 @@ def identifier(name: str) -> str:
         return name
     head = encoded[: MAX_NAME_BYTES - _HEX_DIGITS - 1].decode("utf-8", "ignore")
     return f"{head}_{hashlib.sha256(encoded).hexdigest()[:_HEX_DIGITS]}"
+
+
+def parametric(*names: str) -> sql.SQL:
+    """An identifier for a statement with parameters: psycopg takes a single per cent sign for one of them."""
+    return sql.SQL(sql.Identifier(*names).as_string().replace("%", "%%"))
 
 
 def target(ref: TableRef) -> tuple[str, str]:
@@ -65,18 +71,22 @@ def cell_key(shape: Shape, cell: str) -> Key:
     if shape.key_kind == KeyKind.STRING and _plain_string(cell):
         return Key(KeyKind.STRING, cell)
     try:
-        value = orjson.loads(cell)
-    except orjson.JSONDecodeError:
+        key = _json_key(cell)
+    except ValueError:
         return Key(KeyKind.JSON, cell)
-    match value:
-        case str():
-            return Key(KeyKind.STRING, value)
-        case {"$utf8": encoded, **rest} if not rest:
+    return key if key_cell(shape, key) == cell else Key(KeyKind.JSON, cell)
+
+
+def _json_key(cell: str) -> Key:
+    match orjson.loads(cell):
+        case str() as text:
+            return Key(KeyKind.STRING, text)
+        case {"$utf8": str() as encoded, **rest} if not rest:
             return Key(KeyKind.STRING, str(base64.b64decode(encoded), "utf-8", "surrogateescape"))
-        case {"$oid": digits, **rest} if not rest:
-            return Key(KeyKind.OBJECT_ID, str(digits))
-        case {"$numberLong": digits, **rest} if not rest:
-            return Key(KeyKind.INT, str(digits))
+        case {"$oid": str() as digits, **rest} if not rest:
+            return Key(KeyKind.OBJECT_ID if _PLAIN[KeyKind.OBJECT_ID].fullmatch(digits) else KeyKind.JSON, digits)
+        case {"$numberLong": str() as digits, **rest} if not rest:
+            return Key(KeyKind.INT, digits)
         case _:
             return Key(KeyKind.JSON, cell)
 

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from warp.change import Key, TableRef
-from warp.destinations.postgresql.names import cell_key, field_name, key_cell, target
+from warp.destinations.postgresql.names import cell_key, field_name, key_cell, parametric, target
 from warp.destinations.postgresql.rows import EXTRA, KEY
 from warp.destinations.postgresql.transaction import key_type
 from warp.evolution.shape import Column, Shape
@@ -30,8 +30,8 @@ def rows(connection: psycopg.Connection, ref: TableRef, shape: Shape, keys: Sequ
     query = sql.SQL("SELECT {key}::text, {extra}{columns} FROM {table} WHERE {key} = ANY(%s::{type}[]){alive}").format(
         key=sql.Identifier(KEY),
         extra=sql.Identifier(EXTRA),
-        columns=sql.SQL("").join(sql.SQL(", {}").format(sql.Identifier(column.name)) for _, column in columns),
-        table=sql.Identifier(*target(ref)),
+        columns=sql.SQL("").join(sql.SQL(", {}").format(parametric(column.name)) for _, column in columns),
+        table=parametric(*target(ref)),
         type=key_type(shape),
         alive=_alive(shape, "AND"),
     )
@@ -39,7 +39,7 @@ def rows(connection: psycopg.Connection, ref: TableRef, shape: Shape, keys: Sequ
         wanted: list[Any] = [int(cell) for cell in cells if not cell.startswith(("{", '"'))]
     else:
         wanted = list(cells)
-    found = connection.execute(_escaped(query), [wanted])
+    found = connection.execute(query, [wanted])
     return {cells[cell]: _row(columns, extra, values) for cell, extra, *values in found}
 
 
@@ -65,13 +65,6 @@ def _alive(shape: Shape, word: str) -> sql.SQL:
     if not shape.soft_delete:
         return sql.SQL("")
     return sql.SQL(" AND NOT is_deleted") if word == "AND" else sql.SQL(" WHERE NOT is_deleted")
-
-
-def _escaped(query: sql.Composed) -> bytes:
-    """The query as bytes, with the per cent signs of names doubled: psycopg reads a single one as a parameter."""
-    text = query.as_string()
-    head, tail = text.split("= ANY(%s", 1)
-    return (head.replace("%", "%%") + "= ANY(%s" + tail).encode()
 
 
 def _row(columns: Sequence[tuple[str, Column]], extra: StoredJson | None, values: Sequence[Any]) -> StoredRow:

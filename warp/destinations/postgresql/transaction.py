@@ -10,7 +10,7 @@ from psycopg import sql
 from warp.change import Delete, KeyKind, Partition, TableRef, Write, cluster_seconds
 from warp.destinations.base import PartitionState, Written
 from warp.destinations.postgresql.errors import translated
-from warp.destinations.postgresql.names import key_cell, target
+from warp.destinations.postgresql.names import key_cell, parametric, target
 from warp.destinations.postgresql.rows import KEY, TS, columns, lines
 from warp.destinations.postgresql.stage import Stages
 from warp.evolution.shape import Shape
@@ -100,7 +100,7 @@ class PostgresTransaction:
             self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(ref)])
             progress.bury(self._connection, ref, cells, stamps)
         statement = (_SOFT_DELETE if soft else _DELETE).format(
-            table=sql.Identifier(*target(ref)), key=sql.Identifier(KEY), ts=sql.Identifier(TS), type=key_type(shape)
+            table=parametric(*target(ref)), key=sql.Identifier(KEY), ts=sql.Identifier(TS), type=key_type(shape)
         )
         if soft:
             seconds = [cluster_seconds(stamp) for stamp in stamps]

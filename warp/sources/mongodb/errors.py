@@ -7,52 +7,65 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, OperationFailure, PyMongoError, WTimeoutError
 
-from warp.errors import Fatal, ServerUnreachable, StreamInvalid, StreamLost, Transient
+from warp.errors import Fatal, ServerUnreachable, StreamInvalid, StreamLost, Transient, WarpError
 
 SERVER = "MongoDB"
 HISTORY_LOST = 286
 REFUSED = frozenset({13, 18})
 """Unauthorized, AuthenticationFailed."""
-TOKEN_REFUSED = frozenset({260, 280})
-"""InvalidResumeToken, ChangeStreamFatalError."""
 CURSOR_GONE = frozenset({43, 237, 136, 175})
 """CursorNotFound, CursorKilled, CappedPositionLost, QueryPlanKilled."""
 
 
+class Doing(Enum):
+    """What was tried, for errors that mean something else then."""
+
+    READING = "reading"
+    OPENING = "opening a change stream at a position"
+    STREAMING = "reading a change stream"
+
+
 @contextmanager
-def translated(where: str, *, streaming: bool = False) -> Iterator[None]:
+def translated(where: str, doing: Doing = Doing.READING) -> Iterator[None]:
     """Raise this project's errors for pymongo's; `where` is host and port, without credentials."""
     try:
         yield
     except OperationFailure as error:
-        reason = f"{error.code_name if hasattr(error, 'code_name') else ''} {_short(error)}".strip()
-        if error.code == HISTORY_LOST:
-            raise StreamLost(
-                f"MongoDB no longer has the changes after the saved position: {reason}",
-                remedy="make the oplog larger (replSetResizeOplog), then load the schema again",
-            ) from error
-        if streaming and error.code in TOKEN_REFUSED:
-            raise StreamInvalid(f"MongoDB refuses the saved position: {reason}") from error
-        if error.code in REFUSED:
-            raise Fatal(
-                f"MongoDB at {where} refuses: {reason}",
-                remedy="check the user, its password and its roles (read on the database, clusterMonitor for status)",
-            ) from error
-        if streaming and (error.code in CURSOR_GONE or error.has_error_label("ResumableChangeStreamError")):
-            raise StreamInvalid(f"the change stream must be opened again: {reason}") from error
-        raise Transient(f"MongoDB at {where}: {reason}") from error
+        raise _refused(error, where, doing) from error
     except DriverConfigurationError as error:
         raise Fatal(f"MongoDB connection string: {_short(error)}") from error
     except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
-        if streaming:
+        if doing is Doing.STREAMING:
             raise StreamInvalid(f"the change stream was cut: {_short(error)}") from error
         raise ServerUnreachable(SERVER, where, _short(error)) from error
     except PyMongoError as error:
         raise Transient(f"MongoDB at {where}: {_short(error)}") from error
+
+
+def _refused(error: OperationFailure, where: str, doing: Doing) -> WarpError:
+    reason = _short(error)
+    if error.code == HISTORY_LOST:
+        return StreamLost(
+            f"MongoDB no longer has the changes after the saved position: {reason}",
+            remedy="make the oplog larger (replSetResizeOplog), then load the schema again",
+        )
+    if error.code in REFUSED:
+        return Fatal(
+            f"MongoDB at {where} refuses: {reason}",
+            remedy="check the user, its password and its roles (read on the database, clusterMonitor for status)",
+        )
+    resumable = error.code in CURSOR_GONE or error.has_error_label("ResumableChangeStreamError")
+    if doing is Doing.STREAMING and resumable:
+        return StreamInvalid(f"the change stream must be opened again: {reason}")
+    if doing is Doing.OPENING and not resumable:
+        # A token alone is not always enough: that of a change whose _id is a double, say, lacks its type bits.
+        return StreamInvalid(f"MongoDB does not take the saved position: {reason}")
+    return Transient(f"MongoDB at {where}: {reason}")
 
 
 def _short(error: PyMongoError) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import bson
-from bson import CodecOptions, Timestamp
+from bson import CodecOptions, MaxKey, Timestamp
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
@@ -48,7 +48,9 @@ class Snapshot:
     def find(self, collection: str, query: Mapping[str, Any]) -> Iterator[bytes]:
         """The documents that a `find` command's fields choose, as BSON, joined, in batches that are not empty."""
         cursor = self._cursor({"find": collection, **query, "batchSize": BATCH, "readConcern": self._concern})
-        at: Timestamp = cursor["atClusterTime"]
+        at: Timestamp | None = cursor.get("atClusterTime")
+        if at is None:
+            return  # there is no such collection
         self._concern = {"level": "snapshot", "atClusterTime": at}
         self.ts = cluster_time(at.time, at.inc)
         batch = cursor["firstBatch"]
@@ -92,13 +94,13 @@ def records(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[t
 
 def documents(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[list[dict[str, Any]]]:
     """All documents of a range, in order of key."""
-    for raw in taken.find(collection, _range(chunk)):
+    for raw in _in_range(taken, collection, chunk):
         yield bson.decode_all(raw, OPTIONS)
 
 
 def pieces(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[Piece]:
     """All documents of a range, as keys and records. The last document's key is where the rest begins."""
-    for raw in taken.find(collection, _range(chunk)):
+    for raw in _in_range(taken, collection, chunk):
         found = _split(raw)
         yield Piece(documents=found, rest=_encoded(key_value(found[-1][0])), ts=taken.ts)
 
@@ -130,6 +132,13 @@ def _values(key: Key) -> list[Any]:
         return [key_value(key)]
     except (ValueError, BSONError):
         return []
+
+
+def _in_range(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[bytes]:
+    yield from taken.find(collection, _range(chunk))
+    if chunk.upper is None and chunk.lower is not None:
+        # An open end of index bounds is MaxKey, which is exclusive; and it can be a key.
+        yield from taken.find(collection, {"filter": {"_id": MaxKey()}})
 
 
 def _range(chunk: Chunk) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from warp.change import TS_COUNTER_BITS, RoutedChange, cluster_time
 from warp.errors import StreamInvalid
 from warp.sources.base import StreamBatch, StreamPoint
 from warp.sources.mongodb.codec import key_hash
-from warp.sources.mongodb.errors import translated
+from warp.sources.mongodb.errors import Doing, translated
 from warp.sources.mongodb.events import DOCUMENT_OPERATIONS, resume_token, route, token_of, ts_of
 
 _RAW = CodecOptions(document_class=RawBSONDocument)
@@ -51,7 +51,7 @@ class MongoChangeStream:
             )
         elif after is not None:
             options["startAfter"] = token_of(after.position)
-        with translated(where, streaming=True):
+        with translated(where, Doing.OPENING):
             reply = self._command({"aggregate": 1, "pipeline": [{"$changeStream": options}], "cursor": {}})
         cursor = reply["cursor"]
         self._cursor_id = cursor["id"]
@@ -69,7 +69,7 @@ class MongoChangeStream:
             return self._batch(events, events[-1]["_id"], None)
         if not self._cursor_id:
             raise StreamInvalid("MongoDB ended the change stream (the database was dropped)")
-        with translated(self._where, streaming=True):
+        with translated(self._where, Doing.STREAMING):
             reply = self._command(
                 {
                     "getMore": self._cursor_id,

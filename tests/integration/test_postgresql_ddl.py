@@ -1,0 +1,254 @@
+"""Tables of a real PostgreSQL as they are made and widened, by several at once, and under any name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from tests.integration.tables import TABLE, fitted, key
+from tests.support.wait import eventually
+from warp.change import Delete, Key, KeyKind, Record, TableRef, Write
+from warp.destinations.postgresql import ddl
+from warp.destinations.postgresql.destination import PostgresDestination
+from warp.errors import Fatal
+from warp.evolution.infer import Seen
+from warp.values import EPOCH, ObjectIdText, Value
+
+INT_KEYS = (Key(KeyKind.INT, "5"),)
+NASTY = 'x"; DROP SCHEMA cartridge_warp CASCADE; --'
+ODD_NAMES = (
+    NASTY,
+    "%s",
+    "%",
+    "a.b",
+    "Größe",
+    "SELECT",
+    "with space",
+    "'quoted'",
+    "tab\there",
+    "$x",
+    "{}",
+    "_ID",
+    "a\\b",
+)
+
+
+def seen(*records: Record) -> Seen:
+    """What records bring to a table that does not exist."""
+    seen = Seen()
+    seen.add_keys([key("any")])
+    seen.add_records(records, None)
+    return seen
+
+
+def columns(postgresql: psycopg.Connection, ref: TableRef = TABLE) -> dict[str, str]:
+    """The columns of a table and their types."""
+    found = postgresql.execute(
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s "
+        "ORDER BY ordinal_position",
+        [*ref],
+    )
+    return dict(found.fetchall())
+
+
+@contextmanager
+def evolving_first(pg_dsn: str, postgresql: psycopg.Connection, *records: Record) -> Iterator[None]:
+    """Somebody else evolves the table; in the block this has not committed, and after it once another one waits."""
+    with psycopg.connect(pg_dsn) as connection:
+        ddl.evolve(connection, TABLE, seen(*records), soft_delete=False, cause="first")
+        yield
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        eventually(lambda: postgresql.execute(waiting).fetchone() != (0,), what="a wait for the first one")
+
+
+def test_two_that_make_the_same_table_agree(
+    destination: PostgresDestination, pg_dsn: str, postgresql: psycopg.Connection
+) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        with evolving_first(pg_dsn, postgresql, {"n": 1}):
+            second = thread.submit(destination.evolve, TABLE, seen({"n": 1}), soft_delete=False, cause="second")
+        assert not second.result(30).changes
+    assert destination.tables(TABLE.schema)[TABLE.table].version == 1
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_two_that_bring_different_fields_both_get_their_columns(
+    exists: bool, destination: PostgresDestination, pg_dsn: str, postgresql: psycopg.Connection
+) -> None:
+    if exists:
+        fitted(destination, {"before": 1})
+    with ThreadPoolExecutor(1) as thread:
+        with evolving_first(pg_dsn, postgresql, {"n": 1, "both": 1}):
+            brought = seen({"m": "text", "both": 1})
+            second = thread.submit(destination.evolve, TABLE, brought, soft_delete=False, cause="second")
+        assert [column.name for column in second.result(30).new_columns] == ["m"]
+    expected = {"n": "bigint", "both": "bigint", "m": "text"}
+    own = {"_id": "text", "_warp_ts": "bigint", "_extra": "jsonb"}
+    assert columns(postgresql) == own | ({"before": "bigint"} if exists else {}) | expected
+
+
+def test_many_at_once(destination: PostgresDestination, postgresql: psycopg.Connection) -> None:
+    def bring(number: int) -> None:
+        own = destination.clone()
+        own.evolve(TABLE, seen({f"f{number}": 1, "both": 1}), soft_delete=number % 2 == 0, cause="many")
+        own.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(bring, range(8)))
+    assert {f"f{number}" for number in range(8)} | {"both", "is_deleted"} <= columns(postgresql).keys()
+    shape = destination.tables(TABLE.schema)[TABLE.table]
+    assert shape.columns.keys() == {f"f{number}" for number in range(8)} | {"both"}
+
+
+def test_a_shape_stands_still_under_a_transaction_that_uses_it(
+    destination: PostgresDestination, another: PostgresDestination, postgresql: psycopg.Connection
+) -> None:
+    fitted(destination, {"n": 1})
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+    with ThreadPoolExecutor(1) as thread:
+        with destination.transaction() as transaction:
+            shape = transaction.shape(TABLE)
+            assert shape is not None
+            widening = thread.submit(another.evolve, TABLE, seen({"m": 1}), soft_delete=False, cause="other")
+            eventually(lambda: postgresql.execute(waiting).fetchone() == (1,), what="a wait for the table")
+            transaction.upsert(TABLE, shape, [Write(key("a"), 1, {"n": 1})])
+        assert widening.result(30).changes
+    with destination.transaction() as transaction:
+        newer = transaction.shape(TABLE)
+        assert newer is not None
+        assert newer.columns.keys() == {"n", "m"}
+        transaction.upsert(TABLE, newer, [Write(key("b"), 1, {"n": 2, "m": 3})])
+
+
+@pytest.mark.parametrize("what", ["TABLE {} (mine int)", "VIEW {} AS SELECT 1 AS mine", "SEQUENCE {}"])
+def test_what_somebody_else_made_is_never_touched(
+    what: str, destination: PostgresDestination, postgresql: psycopg.Connection
+) -> None:
+    postgresql.execute(f'CREATE SCHEMA "{TABLE.schema}"')
+    postgresql.execute(f"CREATE {what}".format(f'"{TABLE.schema}"."{TABLE.table}"').encode())
+    with pytest.raises(Fatal, match=TABLE.table) as refused:
+        fitted(destination, {"n": 1})
+    assert refused.value.remedy
+    assert destination.tables(TABLE.schema) == {}
+    assert "_id" not in columns(postgresql)
+
+
+def test_keys_of_another_kind_widen_the_key_column(
+    destination: PostgresDestination, postgresql: psycopg.Connection
+) -> None:
+    keys = [Key(KeyKind.INT, text) for text in ("5", "-7", str(2**63 - 1))]
+    shape = fitted(destination, {"n": 1}, keys=INT_KEYS)
+    with destination.transaction() as transaction:
+        transaction.upsert(TABLE, shape, [Write(each, 1, {"n": 1}) for each in keys])
+    assert columns(postgresql)["_id"] == "bigint"
+    others = [
+        Key(KeyKind.STRING, "5"),
+        Key(KeyKind.OBJECT_ID, "0" * 24),
+        Key(KeyKind.STRING, "0" * 24),
+        Key(KeyKind.JSON, '{"a":{"$numberLong":"5"}}'),
+        Key(KeyKind.STRING, '{"a":{"$numberLong":"5"}}'),
+        Key(KeyKind.STRING, ""),
+        Key(KeyKind.STRING, "null"),
+        Key(KeyKind.JSON, "null"),
+        Key(KeyKind.STRING, "zero\0byte"),
+    ]
+    shape = fitted(destination, {"n": 1}, keys=tuple(others))
+    with destination.transaction() as transaction:
+        transaction.upsert(TABLE, shape, [Write(each, 1, {"n": 2}) for each in others])
+    assert columns(postgresql)["_id"] == "text"
+    assert {each for batch in destination.keys(TABLE, shape) for each in batch} == {*keys, *others}
+    found = destination.rows(TABLE, shape, [*keys, *others])
+    assert found == {each: {"n": 1} for each in keys} | {each: {"n": 2} for each in others}
+    with destination.transaction() as transaction:
+        gone = [Delete(each, 2) for each in (keys[0], *others)]
+        assert transaction.delete(TABLE, shape, gone, soft=False, tombstones=False).deleted == len(gone)
+    assert destination.count(TABLE, shape) == 2
+
+
+def test_soft_deletion_marks_and_a_newer_write_unmarks(
+    destination: PostgresDestination, postgresql: psycopg.Connection
+) -> None:
+    fitted(destination, {"n": 1})
+    shape = destination.evolve(TABLE, seen({"n": 1}), soft_delete=True, cause="configured").after
+    at = 1_600_000_000
+    row = f'SELECT is_deleted, extract(epoch FROM deleted_at)::bigint FROM "{TABLE.schema}"."{TABLE.table}"'
+
+    def put(ts: int) -> int:
+        with destination.transaction() as transaction:
+            return transaction.upsert(TABLE, shape, [Write(key("a"), ts, {"n": ts})]).upserted
+
+    def remove(ts: int) -> int:
+        with destination.transaction() as transaction:
+            return transaction.delete(TABLE, shape, [Delete(key("a"), ts)], soft=True, tombstones=False).deleted
+
+    put(at << 31)
+    assert postgresql.execute(row).fetchone() == (False, None)
+    assert remove((at + 1) << 31) == 1
+    assert remove((at + 1) << 31) == 0
+    assert postgresql.execute(row).fetchone() == (True, at + 1)
+    assert destination.count(TABLE, shape) == 0
+    assert destination.rows(TABLE, shape, [key("a")]) == {}
+    assert list(destination.keys(TABLE, shape)) in ([], [[]])
+    assert put(at << 31) == 0, "an older write does not bring it back"
+    assert put((at + 2) << 31) == 1
+    assert postgresql.execute(row).fetchone() == (False, None)
+
+
+def test_names_are_quoted_whatever_they_are(destination: PostgresDestination, postgresql: psycopg.Connection) -> None:
+    record: Record = {name: number for number, name in enumerate(ODD_NAMES)}
+    for schema in ("Shop-1", "Größe", "x'; --"):
+        for table in (NASTY, "%s", "UPPER", "dots.and.more", "pg_class"):
+            ref = TableRef(schema, table)
+            shape = fitted(destination, record, ref=ref)
+            with destination.transaction() as transaction:
+                transaction.lock_chunk(ref, 1)
+                assert transaction.shape(ref) == shape
+                transaction.upsert(ref, shape, [Write(key("a"), 1, record), Write(key("b"), 1, {})])
+                transaction.load(ref, shape, [Write(key("b"), 2, record)])
+                transaction.delete(ref, shape, [Delete(key("a"), 3)], soft=False, tombstones=True)
+            assert columns(postgresql, ref).keys() >= set(ODD_NAMES)
+            assert destination.rows(ref, shape, [key("a"), key("b")]) == {key("b"): record}
+            assert list(destination.keys(ref, shape)) == [[key("b")]]
+            assert destination.count(ref, shape) == 1
+    assert postgresql.execute("SELECT count(*) FROM cartridge_warp.migrations").fetchone() != (0,)
+
+
+def test_long_names_get_identifiers_of_their_own(
+    destination: PostgresDestination, postgresql: psycopg.Connection
+) -> None:
+    refs = [TableRef("shop", "ä" * 60 + end) for end in ("one", "two")]
+    for ref in refs:
+        shape = fitted(destination, {"n": 1}, ref=ref)
+        with destination.transaction() as transaction:
+            transaction.upsert(ref, shape, [Write(key(ref.table), 1, {"n": 1})])
+    for ref in refs:
+        shape = destination.tables("shop")[ref.table]
+        assert list(destination.keys(ref, shape)) == [[key(ref.table)]]
+    names = postgresql.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'shop'::regnamespace AND relkind = 'r'"
+    )
+    assert len(names.fetchall()) == 2
+
+
+def test_fields_beyond_the_columns_are_kept_in_extra(
+    destination: PostgresDestination, postgresql: psycopg.Connection
+) -> None:
+    record: dict[str, Value] = {f"field_{number}": number for number in range(600)}
+    record |= {"": 1, "_id ": 2, "_extra": 3, "_warp_ts": 4, "ctid": 5, "x" * 64: 6, "is_deleted": True, "a\0b": EPOCH}
+    record |= {"$utf8:00": "taken", "$oid": ObjectIdText("0" * 24)}
+    shape = fitted(destination, record)
+    with destination.transaction() as transaction:
+        written = transaction.upsert(TABLE, shape, [Write(key("a"), 1, record)])
+    assert len(shape.columns) == 500
+    assert sum(written.kept.values()) == len(record) - 500
+    [row] = destination.rows(TABLE, shape, [key("a")]).values()
+    assert row.keys() == record.keys()
+    assert {name: value for name, value in row.items() if name in shape.columns} == {
+        name: record[name] for name in shape.columns
+    }
+    [(extra,)] = postgresql.execute(f'SELECT count(*) FROM "{TABLE.schema}"."{TABLE.table}", jsonb_object_keys(_extra)')
+    assert extra == len(record) - 500
