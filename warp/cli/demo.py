@@ -84,7 +84,7 @@ def demo(data: Path | None, documents: int | None, seconds: float, keep: bool) -
 
         outcome = demonstration.run(afterwards)
         if outcome.differences:
-            raise DifferencesFound(f"{outcome.differences:,} documents differ")
+            raise DifferencesFound(f"documents that differ: {outcome.differences:,}")
 
 
 _INTRODUCTION = (

@@ -74,7 +74,5 @@ class Probe:
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:
-    """The nearest-rank percentile; NaN where there are no samples."""
-    if not samples:
-        return math.nan
+    """The nearest-rank percentile of at least one sample."""
     return sorted(samples)[max(0, math.ceil(len(samples) * percent / 100) - 1)]

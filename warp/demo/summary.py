@@ -45,17 +45,15 @@ class Outcome:
 def summary(outcome: Outcome) -> RenderableType:
     """For a person to read."""
     documents = sum(result.source_documents for result in outcome.results)
-    fast, slow = (1000 * percentile(outcome.samples, percent) for percent in (50, 99))
     written = ", ".join(f"{number:,} {kind}" for kind, number in outcome.written.items())
     load_rate = outcome.loaded / outcome.load_seconds
-    delays = f"p50 {fast:,.0f} ms, p99 {slow:,.0f} ms, of {len(outcome.samples):,} inserts that were timed besides"
     figures = {
         "documents": f"{documents:,} in {len(outcome.results)} tables, every one of them compared",
         "first load": f"{outcome.loaded:,} documents, {load_rate:,.0f}/s, beside the writer",
         "changes written": written,
         "changes applied": f"{outcome.applied:,}",
         "changes/s": f"{outcome.streamed / outcome.stream_seconds:,.0f}, at the writer's pace",
-        "commit to visible row": delays,
+        "commit to visible row": _delays(outcome.samples),
         "differences": f"{outcome.differences:,}",
     }
     if outcome.letters:
@@ -65,6 +63,13 @@ def summary(outcome: Outcome) -> RenderableType:
         style = "" if name != "differences" else "bold red" if outcome.differences else "bold green"
         grid.add_row(Text(name), Text(figure, style=style))
     return Group(_tables(outcome.results), Text(""), grid)
+
+
+def _delays(samples: Sequence[float]) -> str:
+    if not samples:
+        return "no insert was timed: the writer went on for too short a time"
+    fast, slow = (1000 * percentile(samples, percent) for percent in (50, 99))
+    return f"p50 {fast:,.0f} ms, p99 {slow:,.0f} ms, of {len(samples):,} inserts that were timed besides"
 
 
 def _tables(results: Sequence[TableResult]) -> RenderableType:

@@ -71,8 +71,8 @@ class MemoryMetadata:
     def repartition(self, ref: TableRef, before: int, after: int, position: str) -> bool:
         self._hook("metadata.repartition")
         markers = {number: marker for (of, number), marker in self._database.markers.items() if of == ref}
-        if not all(self._database.locks.free(("marker", ref, number)) for number in markers):
-            raise Transient("a marker is locked")
+        if not all(map(self._database.locks.free, [("table", ref), *(("marker", ref, number) for number in markers)])):
+            raise Transient("another transaction has the lock")
         known = self._database.known[ref]
         if known.partitions != before or any(marker.position > position for marker in markers.values()):
             return False

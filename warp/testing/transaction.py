@@ -42,7 +42,10 @@ class MemoryTransaction:
         self._hook("transaction.lock_partition")
         if not self._take(("marker", partition.ref, partition.number)):
             return None
-        self._at_commit.append(partial(self._make_marker, partition))
+        if (partition.ref, partition.number) not in self._database.markers:
+            # Nobody may change the number of partitions meanwhile, unaware of this marker.
+            self._require(("table", partition.ref), shared=True)
+            self._at_commit.append(partial(self._make_marker, partition))
         return self._database.partition_state(partition)
 
     def _make_marker(self, partition: Partition) -> None:

@@ -96,9 +96,7 @@ class MemoryLogs:
     def backlog(self, schema: str) -> Mapping[tuple[str, int], Backlog]:
         self._hook("logs.backlog")
         return {
-            (table, number): Backlog(
-                sum(item.entry.changes for item in log), sum(item.entry.size for item in log)
-            )
+            (table, number): Backlog(sum(item.entry.changes for item in log), sum(item.entry.size for item in log))
             for (of_schema, table, number), log in self._broker.state.logs.items()
             if of_schema == schema
         }

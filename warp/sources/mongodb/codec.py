@@ -12,7 +12,7 @@ from uuid import UUID
 
 import bson
 import orjson
-from bson import Binary, CodecOptions, Decimal128, Int64, ObjectId
+from bson import Binary, CodecOptions, DBRef, Decimal128, Int64, ObjectId
 from bson.codec_options import DatetimeConversion
 
 from warp.change import Key, KeyKind, Record
@@ -97,6 +97,8 @@ def record_of(document: dict[str, Any], *, suspicious: bool) -> Record:
             record[name] = value
         elif kind is dict or kind is list:
             record[name] = _structured(value, suspicious)
+        elif kind is DBRef:  # to mongod an object like any other
+            record[name] = _structured(dict(value.as_doc()), suspicious)
         else:
             scalar = _SCALARS.get(kind)
             record[name] = scalar(value) if scalar else Opaque(canonical_bytes(value), "bson_type")

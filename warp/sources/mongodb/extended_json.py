@@ -57,6 +57,8 @@ _EXPONENT = re.compile(rb"[0-9]e\+?[0-9]")
 def _relaxed_leaf(value: Any) -> Any:
     if value.__class__ is Int64:
         return int(value)
+    if value.__class__ is DBRef:
+        return dict(value.as_doc())
     if isinstance(value, datetime):
         return {"$date": iso_date(value)} if value >= EPOCH else {"$date": {"$numberLong": str(milliseconds(value))}}
     return _leaf(value)
@@ -74,6 +76,8 @@ def _refuse_inexact(value: Any) -> None:
         case list():
             for item in value:
                 _refuse_inexact(item)
+        case DBRef():
+            _refuse_inexact(dict(value.as_doc()))
         case float():
             if not isfinite(value) or (value == 0 and copysign(1, value) < 0):
                 raise NotRelaxed
