@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from random import Random
+from typing import Any
 
 import pytest
 
 from scheduler.pending import Pending
-from tests.simulation.world import World
+from tests.simulation.world import World, weather
 from warp.change import BEGINNING, Partition
 from warp.destinations.base import PartitionState
 from warp.sources.base import StreamPoint
@@ -103,15 +105,28 @@ def _lock(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryTransaction, "lock_partition", without)
 
 
-@pytest.mark.parametrize(
-    "leave_out",
-    [_prev, _of, _guard, _tombstone, _delete_guard, _checkpoint, _resend, _lock],
-    ids=lambda rule: rule.__name__.strip("_"),
+_RULES: tuple[tuple[Callable[[pytest.MonkeyPatch], None], dict[str, Any]], ...] = (
+    (_prev, {}),
+    (_of, {"repartitioned": True}),
+    (_settle, {"repartitioned": True}),
+    (_guard, {}),
+    (_tombstone, {"loaded": True, "slow_loads": True, "pauses": 0.0, "faults": 0.0}),
+    (_delete_guard, {}),
+    (_checkpoint, {}),
+    (_resend, {}),
+    (_lock, {"pauses": 0.02, "faults": 0.0}),
 )
+"""Each with the kind of run that is most likely to need it."""
+
+
+@pytest.mark.parametrize(("leave_out", "kind"), _RULES, ids=[rule.__name__.strip("_") for rule, _ in _RULES])
 def test_without_the_rule_a_run_ends_wrong_that_ends_right_with_it(
-    leave_out: Callable[[pytest.MonkeyPatch], None],
+    leave_out: Callable[[pytest.MonkeyPatch], None], kind: dict[str, Any]
 ) -> None:
+    def run(seed: int) -> list[str]:
+        return World(seed, replace(weather(Random(seed)), **kind)).run()
+
     with pytest.MonkeyPatch.context() as patch:
         leave_out(patch)
-        seed = next(seed for seed in range(SEEDS) if World(seed).run())
-    assert World(seed).run() == []
+        seed = next(seed for seed in range(SEEDS) if run(seed))
+    assert run(seed) == []

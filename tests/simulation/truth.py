@@ -113,10 +113,9 @@ class Truth:
             passed = bisect_right(history, self._checkpoint, key=lambda state: state.position)
             if not passed or place[1] in self._database.poison or history[passed - 1].ts <= start_ts:
                 continue
+            if any(not state.exists for state in history[passed:]):
+                continue  # an update that finds its document gone writes nothing: the delete to come will do it
             last, row = history[passed - 1], self._row(place)
-            # An update whose document is gone by then writes nothing: the delete that follows will say so.
-            gone_later = any(not state.exists for state in history[passed:])
-            if last.exists and (row is None or row.ts < last.ts) and not gone_later:
+            shown = row if row is not None and not row.is_deleted else None
+            if (shown is None and last.exists) or (shown is not None and shown.ts < last.ts):
                 self.wrongs.append(f"the checkpoint passed a change of {place} that is not applied")
-            if not last.exists and row is not None and not row.is_deleted and row.ts < last.ts:
-                self.wrongs.append(f"the checkpoint passed a delete of {place} that is not applied")

@@ -6,6 +6,7 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from warp.change import TableRef, cluster_time
 from warp.monitoring.display import LINE_SECONDS, LineDisplay, LiveDisplay, in_a_line
@@ -75,8 +76,6 @@ def test_plain_lines_come_now_and_then() -> None:
 
 
 def test_the_live_table_names_every_table_and_its_schema_where_there_are_several() -> None:
-    from rich.live import Live
-
     console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
     one = progress(table("orders", loading=True, loaded=4), table("[b]odd[/b]", backlog=7))
     with Live(console=console, auto_refresh=False) as live:
