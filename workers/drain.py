@@ -24,6 +24,8 @@ from workers.snapshot import Loader
 
 TURN_SECONDS = 2.0
 """How long a partition is drained before others get their turn."""
+LOAD_TURN_SECONDS = 0.5
+"""How long a chunk is loaded before it is put back: the stream must not stand still during a first load."""
 ATTEMPTS = 6
 """Attempts before the work is left to a later wake-up, about ten seconds apart in all."""
 
@@ -78,13 +80,17 @@ class Drain:
                         return
 
     def _load(self, wakeup: Wakeup, correlation_id: str) -> None:
+        turn_ends = self._clock() + LOAD_TURN_SECONDS
+
         def going_on() -> bool:
             self._wakeups.renew(wakeup)
-            return not self._stop.is_set()
+            return not self._stop.is_set() and self._clock() < turn_ends
 
         self._wakeups.renew(wakeup)
-        self._loader.load(wakeup.ref, wakeup.number, correlation_id, going_on=going_on)
-        self._wakeups.release(wakeup)
+        if self._loader.load(wakeup.ref, wakeup.number, correlation_id, going_on=going_on):
+            self._wakeups.release(wakeup)
+        else:
+            self._wakeups.requeue(wakeup, correlation_id)
 
     def _guarded(self, wakeup: Wakeup, correlation_id: str, work: Callable[[Wakeup, str], None]) -> None:
         """Try again while it can help; otherwise leave it to a later wake-up, with the reason kept."""

@@ -38,27 +38,29 @@ class Loader:
         self._report = report
         self._log = get_logger(__name__)
 
-    def load(self, ref: TableRef, chunk: int, correlation_id: str, *, going_on: Callable[[], bool]) -> int:
-        """Load what is left of a chunk; returns how many documents were read.
+    def load(self, ref: TableRef, chunk: int, correlation_id: str, *, going_on: Callable[[], bool]) -> bool:
+        """Load what is left of a chunk; returns whether nothing is left for whoever called.
 
-        `going_on` is called before each piece; False stops here, with what is loaded noted. Raises Transient, Fatal or
+        `going_on` is called after each piece; False stops here, with what is loaded noted. Raises Transient, Fatal or
         ServerUnreachable.
         """
         with self._destination.transaction() as transaction:
             bounds = transaction.lock_chunk(ref, chunk)
         if bounds is None:
-            return 0
+            return True
         loaded = 0
         for piece in self._source.read(ref.schema, ref.table, bounds, self._source.now()):
-            if not going_on() or not self._write(ref, chunk, piece, correlation_id):
-                return loaded
+            if not self._write(ref, chunk, piece, correlation_id):
+                return True
             loaded += len(piece.documents)
             metrics.SNAPSHOT_ROWS.labels(*ref).inc(len(piece.documents))
+            if not going_on():
+                return False
         with self._destination.transaction() as transaction:
             if transaction.lock_chunk(ref, chunk):
                 transaction.finish_chunk(ref, chunk)
         self._log.info("chunk loaded", table=str(ref), chunk=chunk, documents=loaded, correlation_id=correlation_id)
-        return loaded
+        return True
 
     def _write(self, ref: TableRef, chunk: int, piece: Piece, correlation_id: str) -> bool:
         """Write a piece and note it; False: somebody else has the chunk, or has finished it."""

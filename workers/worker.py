@@ -22,6 +22,9 @@ from warp.transport import keys
 
 LOOK_SECONDS = 1
 """How often the worker looks for new queues, and for a stop, while it has nothing to do."""
+LOAD_EVERY_SECONDS = 0.5
+"""A worker with changes to apply turns to a first load this long after it last did."""
+_LOADS = f"{keys.QUEUE_PREFIX}load:"
 
 
 class NoDeathPenalty(BaseDeathPenalty):
@@ -45,6 +48,7 @@ class Worker(SimpleWorker):
         self._stop = stop
         self._collector = collector
         self._next_look = 0.0
+        self._next_load = 0.0
         super().__init__(
             [Queue(keys.IDLE_QUEUE, connection=connection, serializer=JSONSerializer)],
             connection=connection,
@@ -82,7 +86,7 @@ class Worker(SimpleWorker):
     def _dequeue(self) -> tuple[Job, Queue] | None:
         try:
             found = self.queue_class.dequeue_any(
-                self._ordered_queues,
+                self._in_turn(),
                 LOOK_SECONDS,
                 connection=self.connection,
                 job_class=self.job_class,
@@ -97,9 +101,16 @@ class Worker(SimpleWorker):
             job.redis_server_version = self.get_redis_server_version()  # type: ignore[no-untyped-call]
         return found
 
+    def _in_turn(self) -> list[Queue]:
+        """Changes come before chunks of first loads, but for one chunk's turn every LOAD_EVERY_SECONDS."""
+        loads_first = time.monotonic() >= self._next_load
+        return sorted(self._ordered_queues, key=lambda queue: queue.name.startswith(_LOADS) is not loads_first)
+
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Do the job in this process."""
         super().execute_job(job, queue)
+        if queue.name.startswith(_LOADS):
+            self._next_load = time.monotonic() + LOAD_EVERY_SECONDS
         self._collector.rest()
 
     def _find_queues(self) -> None:

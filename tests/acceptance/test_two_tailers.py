@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 
 from redis import Redis
 
-from scheduler.tailer import Tailer
 from tests.acceptance.conftest import MakeMirror, MakeWriter
 from tests.support.endpoints import Endpoints
+from tests.support.leaseless import tailer_without_lease
 from tests.support.mirror import Mirror
 from tests.support.wait import eventually
 from warp.change import Partition
-from warp.connections import open_connections
 from warp.transport import keys
 
 
@@ -51,7 +47,7 @@ def test_invariant_6_two_tailers_send_at_once(
     writer.preload(100)
     writer.start()
     mirror.start().wait_caught_up()
-    with _tailer_without_lease(mirror, schema):
+    with tailer_without_lease(mirror.settings, schema):
         worker = mirror.workers[0]
         mirror.freeze_when(worker, lambda: len(_senders(mirror)) == 2, "entries of both in one log")
         worker.thaw()
@@ -69,39 +65,22 @@ def _senders(mirror: Mirror) -> set[str]:
     return set()
 
 
-@contextmanager
-def _tailer_without_lease(mirror: Mirror, schema: str) -> Iterator[None]:
-    """A tailer in this very process that asks nobody whether it leads."""
-    config = mirror.settings
-    connections = open_connections(config)
-    stop = threading.Event()
-    failures: list[Exception] = []
-    tailer = Tailer(
-        schema,
-        connections.source,
-        connections.destination.metadata,
-        connections.logs,
-        connections.wakeups,
-        settings=lambda table: config.table(schema, table),
-        high_water_mark=config.log_high_water_mark,
-        clock=time.monotonic,
-        wait=stop.wait,
-    )
+def test_invariant_6_two_tailers_disagree_on_the_number_of_partitions(
+    endpoints: Endpoints, schema: str, make_mirror: MakeMirror, make_writer: MakeWriter
+) -> None:
+    """Each gives every table its own number as soon as all that was read is applied, and finds the other at work."""
+    mirror = make_mirror(endpoints, schema, partitions=3)
+    writer = make_writer(endpoints, schema, seed=12, collections=["orders", "products"])
+    writer.preload(100)
+    writer.start()
+    mirror.start(workers=2).wait_caught_up()
+    other = mirror.settings.model_copy(update={"partitions": 2})
+    with tailer_without_lease(other, schema):
+        for partitions in (2, 3, 2, 3):
+            eventually(partial(_routed_by, mirror, partitions), what=f"{partitions} partitions")
+            mirror.wait_applied(100)
+    mirror.end_identical(writer)
 
-    def work() -> None:
-        try:
-            while not stop.is_set():
-                tailer.tick()
-        except Exception as error:
-            failures.append(error)
 
-    thread = threading.Thread(target=work, name="second tailer")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        tailer.close()
-        connections.close()
-    assert not failures
+def _routed_by(mirror: Mirror, partitions: int) -> bool:
+    return (partitions,) in mirror.query("SELECT partitions FROM cartridge_warp.sync_tables")

@@ -1,0 +1,49 @@
+"""A tailer in the test process that asks nobody whether it leads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scheduler.tailer import Tailer
+from warp.config import Config
+from warp.connections import open_connections
+
+
+@contextmanager
+def tailer_without_lease(config: Config, schema: str) -> Iterator[None]:
+    """It runs until the end of the block. Raises what ended it before."""
+    connections = open_connections(config)
+    stop = threading.Event()
+    failures: list[Exception] = []
+    tailer = Tailer(
+        schema,
+        connections.source,
+        connections.destination.metadata,
+        connections.logs,
+        connections.wakeups,
+        settings=lambda table: config.table(schema, table),
+        high_water_mark=config.log_high_water_mark,
+        clock=time.monotonic,
+        wait=stop.wait,
+    )
+
+    def work() -> None:
+        try:
+            while not stop.is_set():
+                tailer.tick()
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work, name="second tailer")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        tailer.close()
+        connections.close()
+    assert not failures
