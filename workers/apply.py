@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from functools import partial
+from itertools import chain
 
 from warp.change import Change, Delete, Partition, TableRef, Write
 from warp.config import TableSettings
-from warp.destinations.base import Destination, Transaction, merged
+from warp.destinations.base import Destination, Transaction, Written, merged
+from warp.errors import Poison
 from warp.evolution.decide import decide
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Shape
@@ -18,8 +21,8 @@ from warp.monitoring.logging import get_logger
 from warp.sources.base import Source
 from warp.transport.base import Logs, StoredEntry
 from workers.report import Report
+from workers.sequence import Coalesced, coalesce, sequence
 from workers.sequence import Sequence as Sequenced
-from workers.sequence import coalesce, sequence
 from workers.write import write_all
 
 READ_ENTRIES = 16
@@ -107,28 +110,37 @@ class Applier:
         ]
         if not changes:
             return steps
-        final = coalesce(changes)
-        deletes = [Delete(change.key, change.ts) for change in final.deletes]
-        writes = [Write(change.key, change.ts, change.record or {}) for change in final.whole]
-        writes += self._looked_up(partition.ref, final.lookups)
-        shape = fitting_shape(transaction, partition.ref, writes, deletes, settings)
-        written = transaction.delete(
-            partition.ref,
-            shape,
-            deletes,
-            soft=settings.deletion_strategy == "soft",
-            tombstones=state.snapshot_open,
-        )
-        upserted, poison = write_all(lambda some: transaction.upsert(partition.ref, shape, some), writes)
+        written, poison = self._write(transaction, partition, coalesce(changes), tombstones=state.snapshot_open)
         if poison:
             last = {change.key: change for change in changes}
             transaction.park([self._letter(partition.ref, last[write.key], steps, error) for write, error in poison])
         transaction.advance(partition, steps.position, changes[-1].ts, len(changes))
-        total = merged([written, upserted])
-        self._report.wrote(partition.ref, total, len(poison))
+        self._report.wrote(partition.ref, written, len(poison))
         correlation_ids = {item.entry.correlation_id for item, _ in steps.apply}
-        self._report.applied(partition, changes, total, correlation_ids, self._now())
+        self._report.applied(partition, changes, written, correlation_ids, self._now())
         return steps
+
+    def _write(
+        self, transaction: Transaction, partition: Partition, final: Coalesced, *, tombstones: bool
+    ) -> tuple[Written, list[tuple[Write, Poison]]]:
+        """Deletes first: where they leave tombstones, they take a lock that must come before those of rows."""
+        ref, settings = partition.ref, self._settings(partition.ref)
+        deletes = [Delete(change.key, change.ts) for change in final.deletes]
+        whole = [Write(change.key, change.ts, change.record or {}) for change in final.whole]
+        done: list[Written] = []
+        poison: list[tuple[Write, Poison]] = []
+        shape = transaction.shape(ref)
+        for writes in chain([whole], self._looked_up(ref, final.lookups)):
+            shape = fitting(shape, writes, deletes, settings)
+            if shape is None:
+                continue
+            soft = settings.deletion_strategy == "soft"
+            done.append(transaction.delete(ref, shape, deletes, soft=soft, tombstones=tombstones))
+            deletes = []
+            written, refused = write_all(partial(transaction.upsert, ref, shape), writes)
+            done.append(written)
+            poison += refused
+        return merged(done), poison
 
     def _read(self, partition: Partition, changes: int) -> list[StoredEntry]:
         """Entries from the head of the log, up to about so many changes, few enough to bound the memory they take."""
@@ -146,15 +158,13 @@ class Applier:
             count = max(1, min(READ_ENTRIES, int(share * len(stored))))
         return stored
 
-    def _looked_up(self, ref: TableRef, changes: Sequence[Change]) -> list[Write]:
+    def _looked_up(self, ref: TableRef, changes: Sequence[Change]) -> Iterator[list[Write]]:
         """Updates with the document as it was at one time after them; what is missing then was deleted, and the stream
         will say so. Changes up to that time, which are still to come, find their row newer than they are."""
-        if not changes:
-            return []
-        ts, documents = self._source.lookup(
-            ref.schema, ref.table, [change.key for change in changes], max(change.ts for change in changes)
-        )
-        return [Write(key, ts, record) for key, record in documents.items()]
+        if changes:
+            keys, after = [change.key for change in changes], max(change.ts for change in changes)
+            for ts, documents in self._source.lookup(ref.schema, ref.table, keys, after):
+                yield [Write(key, ts, record) for key, record in documents]
 
     def _letter(self, ref: TableRef, change: Change, steps: Sequenced, error: Exception) -> DeadLetter:
         entry = next(item.entry for item, _ in steps.apply if item.entry.last >= change.position)
@@ -171,15 +181,16 @@ class Applier:
         )
 
 
-def fitting_shape(
-    transaction: Transaction, ref: TableRef, writes: Sequence[Write], deletes: Sequence[Delete], settings: TableSettings
-) -> Shape:
-    """The table's shape, held against change. Raises ShapeTooSmall where it does not take what is to be written."""
-    shape = transaction.shape(ref)
+def fitting(
+    shape: Shape | None, writes: Sequence[Write], deletes: Sequence[Delete], settings: TableSettings
+) -> Shape | None:
+    """The shape, if it takes all that; None where there is no table and no need of one. Raises ShapeTooSmall."""
     seen = Seen()
     seen.add_keys(write.key for write in writes)
     seen.add_keys(delete.key for delete in deletes)
     seen.add_records((write.record for write in writes), shape)
+    if shape is None and seen.first_key_kind is None:
+        return None
     if shape is None or decide(shape, seen, soft_delete=settings.deletion_strategy == "soft").changes:
         raise ShapeTooSmall(seen)
     return shape

@@ -7,6 +7,7 @@ comes first. What is loaded is noted piece by piece, so that a killed load goes 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from warp.change import BEGINNING, Operation, TableRef, Write
 from warp.config import TableSettings
@@ -16,7 +17,7 @@ from warp.metadata.base import DeadLetter
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
 from warp.sources.base import Piece, Source
-from workers.apply import ShapeTooSmall, evolve, fitting_shape
+from workers.apply import ShapeTooSmall, evolve, fitting
 from workers.report import Report
 from workers.write import write_all
 
@@ -78,8 +79,10 @@ class Loader:
                 evolve(self._destination, ref, small.seen, self._settings(ref), cause, self._report)
 
     def _put(self, transaction: Transaction, ref: TableRef, writes: Sequence[Write], correlation_id: str) -> None:
-        shape = fitting_shape(transaction, ref, writes, (), self._settings(ref))
-        written, poison = write_all(lambda some: transaction.load(ref, shape, some), writes)
+        shape = fitting(transaction.shape(ref), writes, (), self._settings(ref))
+        if shape is None:
+            return
+        written, poison = write_all(partial(transaction.load, ref, shape), writes)
         transaction.park([_letter(ref, write, error, correlation_id) for write, error in poison])
         self._report.wrote(ref, written, len(poison))
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.contract.sources import PIECE, SourceBench
+from tests.support.lookups import found as looked_up
 from tests.support.wait import eventually
 from warp.change import Change, Key, KeyKind, Operation, Record, RoutedChange, cluster_seconds
-from warp.errors import StreamInvalid, StreamLost
+from warp.errors import StreamInvalid
 from warp.sources.base import ChangeStream, Chunk, StoredJson, StoredRow, StreamPoint
 from warp.values import Structured
 
@@ -218,19 +219,6 @@ def test_a_stream_that_the_source_ended_must_be_opened_again(bench: SourceBench)
     again.close()
 
 
-def test_a_point_that_the_source_has_forgotten_is_lost(bench: SourceBench) -> None:
-    stream = bench.source.open_stream(bench.schema, None)
-    position = stream.point.position
-    stream.close()
-    long_ago = StreamPoint(position=position[:2] + "00000001" + position[10:], ts=1 << 31)
-    if (lose := getattr(bench.source, "lose_history", None)) is not None:
-        bench.insert(TABLE, {"_id": 1})
-        lose()
-        long_ago = stream.point
-    with pytest.raises(StreamLost):
-        bench.source.open_stream(bench.schema, long_ago).next_batch(0.1)
-
-
 def test_changes_carry_the_document_but_for_deletes_and_updates(bench: SourceBench) -> None:
     stream = bench.source.open_stream(bench.schema, None)
     _some_changes(bench)
@@ -264,21 +252,21 @@ def test_a_lookup_shows_documents_as_they_were_at_one_time(bench: SourceBench) -
     bench.insert(TABLE, {"_id": "two", "v": "two"})
     after = bench.source.now()
     two = Key(KeyKind.STRING, "two")
-    ts, found = bench.source.lookup(bench.schema, TABLE, [_key(1), two, _key(3)], after)
+    ts, found = looked_up(bench.source.lookup(bench.schema, TABLE, [_key(1), two, _key(3)], after))
     assert ts >= after
     assert found == {_key(1): {"v": "one"}, two: {"v": "two"}}
     stream = bench.source.open_stream(bench.schema, None)
     bench.update(TABLE, 1, v="uno")
     (change,) = _read(stream, 1)
     assert change.ts > ts, "a change that a lookup did not see is later than the lookup's time"
-    ts, found = bench.source.lookup(bench.schema, TABLE, [_key(1)], change.ts)
+    ts, found = looked_up(bench.source.lookup(bench.schema, TABLE, [_key(1)], change.ts))
     assert (found[_key(1)], ts >= change.ts) == ({"v": "uno"}, True)
     stream.close()
 
 
 def test_a_lookup_in_a_table_that_does_not_exist_finds_nothing(bench: SourceBench) -> None:
     bench.insert(TABLE, {"_id": 1})
-    ts, found = bench.source.lookup(bench.schema, "nothing", [_key(1)], bench.source.now())
+    ts, found = looked_up(bench.source.lookup(bench.schema, "nothing", [_key(1)], bench.source.now()))
     assert (ts > 0, found) == (True, {})
 
 
@@ -345,7 +333,7 @@ def test_a_scan_and_a_fetch_have_the_same_documents_as_a_reading(bench: SourceBe
     assert [key for key, _ in scanned] == _keys_of(bench, EVERYTHING)
     fetched = bench.source.fetch(bench.schema, TABLE, [_key(2), _key(99)])
     assert fetched == {_key(2): dict(scanned)[_key(2)]}
-    _, records = bench.source.lookup(bench.schema, TABLE, [key for key, _ in scanned], bench.source.now())
+    _, records = looked_up(bench.source.lookup(bench.schema, TABLE, [key for key, _ in scanned], bench.source.now()))
     for key, document in scanned:
         assert bench.source.differences(document, key, _stored(records[key])) == ()
 
@@ -383,7 +371,7 @@ def test_reads_after_now_see_everything_written_before(bench: SourceBench) -> No
     for number in range(5):
         bench.insert(TABLE, {"_id": number})
         now = bench.source.now()
-        _, found = bench.source.lookup(bench.schema, TABLE, [_key(number)], now)
+        _, found = looked_up(bench.source.lookup(bench.schema, TABLE, [_key(number)], now))
         assert list(found) == [_key(number)]
 
 

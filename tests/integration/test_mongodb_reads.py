@@ -12,6 +12,7 @@ from bson import Binary, Decimal128, Int64, MaxKey, MinKey, ObjectId, Timestamp
 from pymongo import MongoClient, monitoring
 from pymongo.database import Database
 
+from tests.support.lookups import found as looked_up
 from warp.change import TS_COUNTER_BITS, Key, KeyKind
 from warp.errors import Fatal
 from warp.sources.base import Chunk
@@ -108,7 +109,7 @@ def test_lookups_find_documents_by_keys_of_every_type(
     source: MongoSource, database: Database[dict[str, Any]], mixed: str
 ) -> None:
     missing = Key(KeyKind.STRING, "nobody")
-    _, found = source.lookup(database.name, mixed, [*map(key_of, KEYS), missing], source.now())
+    _, found = looked_up(source.lookup(database.name, mixed, [*map(key_of, KEYS), missing], source.now()))
     assert found == {key_of(key): {"at": number} for number, key in enumerate(KEYS)}
     [chunk] = source.scan(database.name, mixed, EVERYTHING)
     assert dict(chunk) == source.fetch(database.name, mixed, list(map(key_of, KEYS)))
@@ -117,7 +118,7 @@ def test_lookups_find_documents_by_keys_of_every_type(
 def test_a_lookup_by_a_key_that_mongodb_holds_equal(source: MongoSource, database: Database[dict[str, Any]]) -> None:
     database["keys"].insert_many([{"_id": 8.0, "n": 1}, {"_id": {"a": Int64(3)}, "n": 2}])
     keys = [key_of(Int64(8)), key_of({"a": 3.0})]
-    _, found = source.lookup(database.name, "keys", keys, source.now())
+    _, found = looked_up(source.lookup(database.name, "keys", keys, source.now()))
     assert found == {keys[0]: {"n": 1}, keys[1]: {"n": 2}}
 
 
@@ -141,7 +142,7 @@ def test_reads_are_snapshots_causally_after_a_time(mongo_uri: str, database: Dat
     database["things"].insert_one({"_id": 1})
     ts = source.now()
     after = Timestamp(ts >> TS_COUNTER_BITS, ts & (1 << TS_COUNTER_BITS) - 1)
-    at, _ = source.lookup(database.name, "things", [key_of(1)], ts)
+    at, _ = looked_up(source.lookup(database.name, "things", [key_of(1)], ts))
     [piece] = source.read(database.name, "things", EVERYTHING, ts)
     source.close()
     assert at >= ts
@@ -156,7 +157,7 @@ def test_a_write_is_seen_by_a_lookup_after_its_time(source: MongoSource, databas
     for number in range(50):
         database["counter"].replace_one({"_id": 1}, {"n": number}, upsert=True)
         ts = source.now()
-        at, found = source.lookup(database.name, "counter", [key_of(1)], ts)
+        at, found = looked_up(source.lookup(database.name, "counter", [key_of(1)], ts))
         assert at >= ts
         assert found == {key_of(1): {"n": number}}
 
@@ -182,7 +183,7 @@ def test_all_of_a_lookup_is_of_one_time(
     database["moving"].insert_many([{"_id": key, "n": 0} for key in keys])
     with Changing(mongo_uri, database.name, "moving"):
         for _ in range(5):
-            _, found = source.lookup(database.name, "moving", list(map(key_of, keys)), source.now())
+            _, found = looked_up(source.lookup(database.name, "moving", list(map(key_of, keys)), source.now()))
             assert len(found) == len(keys)
             assert len({record["n"] for record in found.values()}) == 1
 

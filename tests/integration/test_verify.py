@@ -15,6 +15,7 @@ from pymongo.database import Database
 
 from tests.conftest import ConfigFile
 from tests.support.fleet import Fleet
+from tests.support.lookups import found as looked_up
 from tests.support.refused import refusing_port
 from warp.change import Key, TableRef, Write
 from warp.destinations.postgresql.destination import PostgresDestination
@@ -58,7 +59,7 @@ def mirror(
 
 
 def write(source: MongoSource, destination: PostgresDestination, ref: TableRef, keys: list[Key]) -> None:
-    ts, records = source.lookup(*ref, keys, source.now())
+    ts, records = looked_up(source.lookup(*ref, keys, source.now()))
     seen = Seen()
     seen.add_keys(keys)
     seen.add_records(records.values(), None)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from scheduler.tailer import Tailer
 from warp.config import Config
 from warp.connections import open_connections
+from warp.errors import Transient
 
 
 @contextmanager
@@ -31,11 +32,14 @@ def tailer_without_lease(config: Config, schema: str) -> Iterator[None]:
     )
 
     def work() -> None:
-        try:
-            while not stop.is_set():
+        while not stop.is_set():
+            try:
                 tailer.tick()
-        except Exception as error:
-            failures.append(error)
+            except Transient:
+                tailer.close()
+            except Exception as error:
+                failures.append(error)
+                return
 
     thread = threading.Thread(target=work, name="second tailer")
     thread.start()

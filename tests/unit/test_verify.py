@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.lookups import found as looked_up
 from warp.change import Delete, TableRef, Write
 from warp.evolution.infer import Seen
 from warp.sources.base import StreamPoint
@@ -47,7 +48,7 @@ class Mirror:
     def apply(self, table: str, *identities: Any, soft: bool = False) -> None:
         """Give documents the rows that they should have now."""
         ref, keys = TableRef(SCHEMA, table), list(map(key_of, identities))
-        ts, records = self.source.lookup(*ref, keys, self.source.now())
+        ts, records = looked_up(self.source.lookup(*ref, keys, self.source.now()))
         seen = Seen()
         seen.add_keys(keys)
         seen.add_records(records.values(), None)

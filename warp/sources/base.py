@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from warp.change import Change, Key, Record, RoutedChange
 from warp.values import Value
@@ -74,6 +74,13 @@ class Chunk:
     upper: bytes | None
 
 
+class AsOf(NamedTuple):
+    """Some documents as they were at exactly `ts`."""
+
+    ts: int
+    documents: Sequence[tuple[Key, Record]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """Some documents of a range, in order of key, as they were at exactly `ts`; never empty."""
@@ -129,8 +136,8 @@ class Source(Protocol):
     def extract(self, payload: bytes, position: str) -> bytes:
         """The bytes of the one change at that position, out of a payload that `decode` takes."""
 
-    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> tuple[int, dict[Key, Record]]:
-        """The documents of those keys as they were at exactly one cluster time, and that time: `after` or later.
+    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
+        """The documents of those keys, in pieces of bounded size; all as of one time, `after` or later.
 
         A key that did not exist then is left out.
         """

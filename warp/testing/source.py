@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from warp.change import Change, Key, Operation, Record, RoutedChange, TableRef, cluster_seconds, cluster_time
+from warp.change import Change, Key, Operation, RoutedChange, TableRef, cluster_seconds, cluster_time
 from warp.errors import StreamInvalid, StreamLost
-from warp.sources.base import Chunk, Document, Piece, SourceTable, StoredRow, StreamBatch, StreamPoint
+from warp.sources.base import AsOf, Chunk, Document, Piece, SourceTable, StoredRow, StreamBatch, StreamPoint
 from warp.testing import documents as toy
 from warp.testing.hook import Hook, passing
 
@@ -148,10 +148,10 @@ class MemorySource:
     def extract(self, payload: bytes, position: str) -> bytes:
         return toy.extract(payload, position)
 
-    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> tuple[int, dict[Key, Record]]:
+    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
         self.hook("source.lookup")
         held = self._held(schema, table)
-        return self._now(), {key: toy.record_of(held[key]) for key in keys if key in held}
+        yield AsOf(self._now(), [(key, toy.record_of(held[key])) for key in keys if key in held])
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         self.hook("source.split")

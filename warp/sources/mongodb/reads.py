@@ -22,7 +22,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from warp.change import TS_COUNTER_BITS, Key, Record, cluster_time
-from warp.sources.base import Chunk, Piece
+from warp.sources.base import AsOf, Chunk, Piece
 from warp.sources.mongodb.codec import OPTIONS, key_value, split_document
 from warp.sources.mongodb.extended_json import WRAPPER_NAME
 
@@ -86,10 +86,10 @@ def by_key(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[di
         yield from bson.decode_all(raw, OPTIONS)
 
 
-def records(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[tuple[Key, Record]]:
+def as_of(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[AsOf]:
     """The documents of those keys, as keys and records."""
     for raw in _by_key(taken, collection, keys):
-        yield from _split(raw)
+        yield AsOf(taken.ts, _split(raw))
 
 
 def documents(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[list[dict[str, Any]]]:

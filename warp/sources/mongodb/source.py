@@ -11,10 +11,10 @@ from pymongo import MongoClient
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import PyMongoError
 
-from warp.change import Change, Key, Record, cluster_seconds, cluster_time
+from warp.change import Change, Key, cluster_seconds, cluster_time
 from warp.config.secrets import redact
 from warp.errors import Fatal, StreamInvalid
-from warp.sources.base import ChangeStream, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint
+from warp.sources.base import AsOf, ChangeStream, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint
 from warp.sources.mongodb import events, reads
 from warp.sources.mongodb.codec import key_of
 from warp.sources.mongodb.errors import translated
@@ -110,10 +110,9 @@ class MongoSource:
     def extract(self, payload: bytes, position: str) -> bytes:
         return events.extract(payload, position)
 
-    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> tuple[int, dict[Key, Record]]:
+    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
         with translated(self._where), reads.snapshot(self._client, schema, after) as taken:
-            found = dict(reads.records(taken, table, keys))
-            return taken.ts, found
+            yield from reads.as_of(taken, table, keys)
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         with translated(self._where):
