@@ -43,9 +43,10 @@ def test_kill_in_mid_load(
 ) -> None:
     mirror = make_mirror(endpoints, schema)
     writer = make_writer(endpoints, schema, seed=4, collections=["orders"])
-    writer.preload(20_000)
+    writer.preload(15_000)
     writer.start()
-    mirror.start()
+    # Two workers load and follow the stream at once, so that each sees what the other has not written yet.
+    mirror.start(workers=1 if victim == "worker" else 2)
     process = VICTIMS[victim](mirror)
     mirror.freeze_when(process, mirror.chunks_partly_loaded, "a chunk loaded in part")
     process.kill()

@@ -35,7 +35,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[DestinationBench]:
         yield MemoryDestinationBench()
         return
     destination = PostgresDestination(request.getfixturevalue("pg_dsn"))
-    yield PostgresBench(destination)
+    yield PostgresBench(destination, request.getfixturevalue("servers"))
     destination.close()
 
 

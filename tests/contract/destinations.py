@@ -8,6 +8,7 @@ from typing import Protocol
 from warp.change import Key, KeyKind, TableRef
 from warp.destinations.base import Destination
 from warp.destinations.postgresql.destination import PostgresDestination
+from warp.embedded import EmbeddedServers
 from warp.testing import MemoryDestination
 
 
@@ -17,6 +18,9 @@ class DestinationBench(Protocol):
     @property
     def destination(self) -> Destination:
         """The destination."""
+
+    def fresh(self) -> Destination:
+        """Another destination, which was never migrated."""
 
     def poison_key(self) -> Key:
         """A key whose document it can never store."""
@@ -32,6 +36,9 @@ class MemoryDestinationBench:
         self.destination = MemoryDestination()
         self.destination.migrate()
 
+    def fresh(self) -> Destination:
+        return MemoryDestination()
+
     def poison_key(self) -> Key:
         key = Key(KeyKind.STRING, "poison")
         self.destination.database.poison.add(key)
@@ -44,8 +51,12 @@ class MemoryDestinationBench:
 class PostgresBench:
     """A PostgreSQL database."""
 
-    def __init__(self, destination: PostgresDestination) -> None:
+    def __init__(self, destination: PostgresDestination, servers: EmbeddedServers) -> None:
         self.destination = destination
+        self._servers = servers
+
+    def fresh(self) -> Destination:
+        return PostgresDestination(self._servers.postgresql.create_database("never_migrated"))
 
     def poison_key(self) -> Key:
         # More than an index of PostgreSQL takes, and of a kind that compression does not make smaller.

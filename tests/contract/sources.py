@@ -20,8 +20,13 @@ PIECE = 3
 class SourceBench(Protocol):
     """A source, its schema, and what changes the documents behind it."""
 
-    schema: str
-    source: Source
+    @property
+    def schema(self) -> str:
+        """The name of the schema."""
+
+    @property
+    def source(self) -> Source:
+        """The source."""
 
     def insert(self, table: str, document: dict[str, Any]) -> None:
         """Insert a document."""

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from tests.contract.destinations import DestinationBench, MemoryDestinationBench
+from tests.contract.destinations import DestinationBench
 from tests.support.wait import eventually
 from warp.change import BEGINNING, Delete, Key, KeyKind, Operation, Partition, Record, TableRef, Write, cluster_time
 from warp.destinations.base import Destination, PartitionState, Transaction, Written, merged
-from warp.embedded import EmbeddedServers
 from warp.errors import Fatal, Poison, Transient
 from warp.evolution.decide import Decision
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Shape
 from warp.metadata.base import DeadLetter, TableState
 from warp.sources.base import Chunk, SourceTable, StoredJson, StreamPoint
-from warp.testing import MemoryDestination
 from warp.testing.documents import JsonStructured
-from warp.values import Kind, ObjectIdText, Opaque, Structured
+from warp.values import Kind, ObjectIdText, Opaque, Structured, Value
 
 REF = TableRef("shop", "orders")
 PARTITION = Partition(*REF, 0, 1)
@@ -52,14 +51,14 @@ def _evolve(destination: Destination, *records: Record, soft: bool = False, keys
     return destination.evolve(REF, _seen(*records, keys=keys or [_key("a")]), soft_delete=soft, cause="test")
 
 
-def _upsert(target: DestinationBench, shape: Shape, ts: int, *names: str, v: object = 1) -> Written:
+def _upsert(target: DestinationBench, shape: Shape, ts: int, *names: str, v: Value = 1) -> Written:
     with target.destination.transaction() as transaction:
-        return transaction.upsert(REF, shape, [Write(_key(name), ts, {"v": v}) for name in names])  # type: ignore[dict-item]
+        return transaction.upsert(REF, shape, [Write(_key(name), ts, {"v": v}) for name in names])
 
 
-def _load(target: DestinationBench, shape: Shape, ts: int, *names: str, v: object = 1) -> Written:
+def _load(target: DestinationBench, shape: Shape, ts: int, *names: str, v: Value = 1) -> Written:
     with target.destination.transaction() as transaction:
-        return transaction.load(REF, shape, [Write(_key(name), ts, {"v": v}) for name in names])  # type: ignore[dict-item]
+        return transaction.load(REF, shape, [Write(_key(name), ts, {"v": v}) for name in names])
 
 
 def _delete(
@@ -91,20 +90,13 @@ def test_migrating_again_does_nothing(target: DestinationBench) -> None:
     target.destination.require_migrated()
 
 
-def test_a_destination_that_was_not_migrated_says_what_to_do(
-    target: DestinationBench, servers: EmbeddedServers
-) -> None:
-    fresh: Destination = MemoryDestination()
-    if not isinstance(target, MemoryDestinationBench):
-        from warp.destinations.postgresql.destination import PostgresDestination
-
-        fresh = PostgresDestination(servers.postgresql.create_database("never_migrated"))
-    with pytest.raises(Fatal) as raised:
+def test_a_destination_that_was_not_migrated_says_what_to_do(target: DestinationBench) -> None:
+    with closing(target.fresh()) as fresh:
+        with pytest.raises(Fatal) as raised:
+            fresh.require_migrated()
+        assert raised.value.remedy == "run: cartridge-warp migrate"
+        assert fresh.migrate()
         fresh.require_migrated()
-    assert raised.value.remedy == "run: cartridge-warp migrate"
-    assert fresh.migrate()
-    fresh.require_migrated()
-    fresh.close()
 
 
 def test_a_table_is_made_from_what_is_seen(target: DestinationBench) -> None:
@@ -156,9 +148,8 @@ def test_workers_that_evolve_a_table_at_once_agree(target: DestinationBench) -> 
     shapes: list[Shape] = []
 
     def work(name: str) -> None:
-        clone = target.destination.clone()
-        shapes.append(_evolve(clone, {name: 1, "v": 1}).after)
-        clone.close()
+        with closing(target.destination.clone()) as clone:
+            shapes.append(_evolve(clone, {name: 1, "v": 1}).after)
 
     threads = [threading.Thread(target=work, args=(name,)) for name in names]
     for thread in threads:
@@ -177,7 +168,6 @@ def test_there_is_no_shape_before_there_is_a_table(target: DestinationBench) -> 
 
 def test_a_shape_stands_still_until_the_transaction_ends(target: DestinationBench) -> None:
     shape = _table(target)
-    other = target.destination.clone()
     evolved: list[Decision] = []
 
     def evolve() -> None:
@@ -188,7 +178,8 @@ def test_a_shape_stands_still_until_the_transaction_ends(target: DestinationBenc
                 return False
             return True
 
-        eventually(done)
+        with closing(target.destination.clone()) as other:
+            eventually(done)
 
     thread = threading.Thread(target=evolve)
     with target.destination.transaction() as transaction:
@@ -199,7 +190,6 @@ def test_a_shape_stands_still_until_the_transaction_ends(target: DestinationBenc
     thread.join()
     assert evolved[0].before == shape
     assert _rows(target, evolved[0].after) == {"a": 1}
-    other.close()
 
 
 def test_a_write_makes_the_row_or_renews_it(target: DestinationBench) -> None:
@@ -225,7 +215,9 @@ def test_a_later_change_of_the_same_time_wins(target: DestinationBench) -> None:
 
 def test_a_write_is_a_whole_document(target: DestinationBench) -> None:
     shape = _table(target, {"v": 1, "text": "x"})
-    for ts, record in ((1, {"v": 1, "text": "x", "odd": Opaque(b'{"$minKey":1}', "bson_type")}), (2, {"v": 2})):
+    first: Record = {"v": 1, "text": "x", "odd": Opaque(b'{"$minKey":1}', "bson_type")}
+    second: Record = {"v": 2}
+    for ts, record in ((1, first), (2, second)):
         with target.destination.transaction() as transaction:
             transaction.upsert(REF, shape, [Write(_key("a"), ts, record)])
     assert target.destination.rows(REF, shape, [_key("a")]) == {_key("a"): {"v": 2}}
@@ -414,31 +406,39 @@ def test_everything_of_a_transaction_commits_or_nothing(target: DestinationBench
 
 def test_nobody_sees_what_is_not_committed(target: DestinationBench) -> None:
     shape = _table(target)
-    other = target.destination.clone()
-    with target.destination.transaction() as transaction:
-        transaction.lock_partition(PARTITION)
-        transaction.upsert(REF, shape, [Write(_key("a"), 1, {"v": 1})])
-        transaction.advance(PARTITION, "8201", 1, 1)
-        assert other.count(REF, shape) == 0
-        assert other.metadata.markers("shop").get(PARTITION, BEGINNING) == BEGINNING
-    assert other.count(REF, shape) == 1
-    assert other.metadata.markers("shop")[PARTITION] == "8201"
-    other.close()
+    with closing(target.destination.clone()) as other:
+        with target.destination.transaction() as transaction:
+            transaction.lock_partition(PARTITION)
+            transaction.upsert(REF, shape, [Write(_key("a"), 1, {"v": 1})])
+            transaction.advance(PARTITION, "8201", 1, 1)
+            assert other.count(REF, shape) == 0
+            assert other.metadata.markers("shop").get(PARTITION, BEGINNING) == BEGINNING
+        assert other.count(REF, shape) == 1
+        assert other.metadata.markers("shop")[PARTITION] == "8201"
 
 
 def test_one_transaction_at_a_time_has_a_partition(target: DestinationBench) -> None:
     _table(target)
-    other = target.destination.clone()
-    for _ in range(2):  # the first time there is no marker yet
-        with target.destination.transaction() as transaction:
+    with closing(target.destination.clone()) as other:
+        with other.transaction() as before:
+            assert before.lock_partition(PARTITION) is not None
+        with target.destination.transaction() as transaction, other.transaction() as another:
             assert transaction.lock_partition(PARTITION) is not None
-            if target.destination.metadata.markers("shop"):
-                with other.transaction() as another:
-                    assert another.lock_partition(PARTITION) is None
-                    assert another.lock_partition(Partition(*REF, 1, 1)) is not None
-        with other.transaction() as another:
-            assert another.lock_partition(PARTITION) is not None
-    other.close()
+            assert another.lock_partition(PARTITION) is None
+            assert another.lock_partition(Partition(*REF, 1, 1)) is not None
+        with other.transaction() as after:
+            assert after.lock_partition(PARTITION) is not None
+
+
+def test_one_transaction_at_a_time_has_a_partition_that_is_new(target: DestinationBench) -> None:
+    _table(target)
+    with (
+        closing(target.destination.clone()) as other,
+        target.destination.transaction() as transaction,
+        other.transaction() as another,
+    ):
+        assert transaction.lock_partition(PARTITION) is not None
+        assert another.lock_partition(PARTITION) is None
 
 
 def test_a_partition_goes_on_where_it_was_advanced_to(target: DestinationBench) -> None:
@@ -471,13 +471,15 @@ def test_a_partition_says_of_how_many_it_is_one_now(target: DestinationBench) ->
 
 def test_one_transaction_at_a_time_has_a_chunk(target: DestinationBench) -> None:
     _table(target)
-    other = target.destination.clone()
-    with target.destination.transaction() as transaction, other.transaction() as another:
+    with (
+        closing(target.destination.clone()) as other,
+        target.destination.transaction() as transaction,
+        other.transaction() as another,
+    ):
         assert transaction.lock_chunk(REF, 1) == Chunk(lower=None, upper=b"m")
         assert another.lock_chunk(REF, 1) is None
         assert another.lock_chunk(REF, 2) == Chunk(lower=b"m", upper=None)
         assert another.lock_chunk(REF, 3) is None
-    other.close()
 
 
 def test_a_chunk_shrinks_as_it_is_loaded_and_is_not_loaded_again(target: DestinationBench) -> None:
@@ -575,11 +577,10 @@ def test_empty_calls_do_nothing(target: DestinationBench) -> None:
 def test_a_clone_outlives_the_original(target: DestinationBench) -> None:
     shape = _table(target)
     _upsert(target, shape, 1, "a")
-    clone = target.destination.clone()
-    target.destination.close()
-    target.destination.close()
-    assert clone.count(REF, shape) == 1
-    clone.close()
+    with closing(target.destination.clone()) as clone:
+        target.destination.close()
+        target.destination.close()
+        assert clone.count(REF, shape) == 1
 
 
 def test_results_add_up() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from tests.contract.destinations import DestinationBench
@@ -125,15 +127,14 @@ def test_a_number_does_not_change_while_a_partition_is_being_applied(
 ) -> None:
     monkeypatch.setattr("warp.destinations.postgresql.client.LOCK_TIMEOUT_MS", 50)
     _begin(target)
-    other = target.destination.clone()
-    for number in (0, 0, 1):  # with a marker that is being made, one that is there, and another
-        with target.destination.transaction() as transaction:
-            assert transaction.lock_partition(Partition(*ORDERS, number, 2))
-            with pytest.raises(Transient):
-                other.metadata.repartition(ORDERS, 2, 4, "8299")
-            transaction.advance(Partition(*ORDERS, number, 2), "8250", 1, 1)
-    assert other.metadata.partitions("shop")["orders"] == 2
-    other.close()
+    with closing(target.destination.clone()) as other:
+        for number in (0, 0, 1):  # with a marker that is being made, one that is there, and another
+            with target.destination.transaction() as transaction:
+                assert transaction.lock_partition(Partition(*ORDERS, number, 2))
+                with pytest.raises(Transient):
+                    other.metadata.repartition(ORDERS, 2, 4, "8299")
+                transaction.advance(Partition(*ORDERS, number, 2), "8250", 1, 1)
+        assert other.metadata.partitions("shop")["orders"] == 2
 
 
 def test_chunks_open_a_planned_snapshot_once(target: DestinationBench) -> None:

@@ -92,11 +92,8 @@ class Process:
 
     def peak_bytes(self) -> int:
         """The most memory it has had resident so far (VmHWM, proc(5))."""
-        return self._status_kib("VmHWM") * 1024
-
-    def resident_bytes(self) -> int:
-        """The memory it has resident now (VmRSS, proc(5))."""
-        return self._status_kib("VmRSS") * 1024
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
 
     def output(self) -> str:
         """All it has written so far, over its restarts."""
@@ -104,10 +101,6 @@ class Process:
 
     def _state(self) -> str:
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-    def _status_kib(self, name: str) -> int:
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 class Fleet:
