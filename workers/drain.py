@@ -12,7 +12,7 @@ from itertools import islice
 
 from structlog.contextvars import bound_contextvars
 
-from warp.errors import Fatal, ServerUnreachable, Transient
+from warp.errors import Fatal, Poison, ServerUnreachable, Transient
 from warp.metadata.base import Metadata
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
@@ -104,7 +104,7 @@ class Drain:
                     self._log.warning("will be tried again", work=wakeup.name, reason=str(error))
                     if self._stop.wait(seconds):
                         return
-                except Fatal as error:
+                except (Fatal, Poison) as error:
                     metrics.ERRORS.labels(wakeup.ref.schema, type(error).__name__).inc()
                     self._log.error("cannot go on", work=wakeup.name, reason=str(error), remedy=error.remedy)
                     self._metadata.log_error(wakeup.ref.schema, wakeup.ref.table, error, error.remedy, correlation_id)

@@ -1,4 +1,4 @@
-"""Tables of a real PostgreSQL as they are made and widened, by several at once, and under any name."""
+"""Tables of a real PostgreSQL as they are made and widened, by several at once."""
 
 from __future__ import annotations
 
@@ -9,32 +9,15 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.integration.tables import TABLE, fitted, key
+from tests.integration.tables import TABLE, columns, fitted, key
 from tests.support.wait import eventually
-from warp.change import Delete, Key, KeyKind, Record, TableRef, Write
+from warp.change import Delete, Key, KeyKind, Record, Write
 from warp.destinations.postgresql import ddl
 from warp.destinations.postgresql.destination import PostgresDestination
 from warp.errors import Fatal
 from warp.evolution.infer import Seen
-from warp.values import EPOCH, ObjectIdText, Value
 
 INT_KEYS = (Key(KeyKind.INT, "5"),)
-NASTY = 'x"; DROP SCHEMA cartridge_warp CASCADE; --'
-ODD_NAMES = (
-    NASTY,
-    "%s",
-    "%",
-    "a.b",
-    "Größe",
-    "SELECT",
-    "with space",
-    "'quoted'",
-    "tab\there",
-    "$x",
-    "{}",
-    "_ID",
-    "a\\b",
-)
 
 
 def seen(*records: Record) -> Seen:
@@ -43,16 +26,6 @@ def seen(*records: Record) -> Seen:
     seen.add_keys([key("any")])
     seen.add_records(records, None)
     return seen
-
-
-def columns(postgresql: psycopg.Connection, ref: TableRef = TABLE) -> dict[str, str]:
-    """The columns of a table and their types."""
-    found = postgresql.execute(
-        "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s "
-        "ORDER BY ordinal_position",
-        [*ref],
-    )
-    return dict(found.fetchall())
 
 
 @contextmanager
@@ -196,59 +169,3 @@ def test_soft_deletion_marks_and_a_newer_write_unmarks(
     assert put(at << 31) == 0, "an older write does not bring it back"
     assert put((at + 2) << 31) == 1
     assert postgresql.execute(row).fetchone() == (False, None)
-
-
-def test_names_are_quoted_whatever_they_are(destination: PostgresDestination, postgresql: psycopg.Connection) -> None:
-    record: Record = {name: number for number, name in enumerate(ODD_NAMES)}
-    for schema in ("Shop-1", "Größe", "x'; --"):
-        for table in (NASTY, "%s", "UPPER", "dots.and.more", "pg_class"):
-            ref = TableRef(schema, table)
-            shape = fitted(destination, record, ref=ref)
-            with destination.transaction() as transaction:
-                transaction.lock_chunk(ref, 1)
-                assert transaction.shape(ref) == shape
-                transaction.upsert(ref, shape, [Write(key("a"), 1, record), Write(key("b"), 1, {})])
-                transaction.load(ref, shape, [Write(key("b"), 2, record)])
-                transaction.delete(ref, shape, [Delete(key("a"), 3)], soft=False, tombstones=True)
-            assert columns(postgresql, ref).keys() >= set(ODD_NAMES)
-            assert destination.rows(ref, shape, [key("a"), key("b")]) == {key("b"): record}
-            assert list(destination.keys(ref, shape)) == [[key("b")]]
-            assert destination.count(ref, shape) == 1
-    assert postgresql.execute("SELECT count(*) FROM cartridge_warp.migrations").fetchone() != (0,)
-
-
-def test_long_names_get_identifiers_of_their_own(
-    destination: PostgresDestination, postgresql: psycopg.Connection
-) -> None:
-    refs = [TableRef("shop", "ä" * 60 + end) for end in ("one", "two")]
-    for ref in refs:
-        shape = fitted(destination, {"n": 1}, ref=ref)
-        with destination.transaction() as transaction:
-            transaction.upsert(ref, shape, [Write(key(ref.table), 1, {"n": 1})])
-    for ref in refs:
-        shape = destination.tables("shop")[ref.table]
-        assert list(destination.keys(ref, shape)) == [[key(ref.table)]]
-    names = postgresql.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'shop'::regnamespace AND relkind = 'r'"
-    )
-    assert len(names.fetchall()) == 2
-
-
-def test_fields_beyond_the_columns_are_kept_in_extra(
-    destination: PostgresDestination, postgresql: psycopg.Connection
-) -> None:
-    record: dict[str, Value] = {f"field_{number}": number for number in range(600)}
-    record |= {"": 1, "_id ": 2, "_extra": 3, "_warp_ts": 4, "ctid": 5, "x" * 64: 6, "is_deleted": True, "a\0b": EPOCH}
-    record |= {"$utf8:00": "taken", "$oid": ObjectIdText("0" * 24)}
-    shape = fitted(destination, record)
-    with destination.transaction() as transaction:
-        written = transaction.upsert(TABLE, shape, [Write(key("a"), 1, record)])
-    assert len(shape.columns) == 500
-    assert sum(written.kept.values()) == len(record) - 500
-    [row] = destination.rows(TABLE, shape, [key("a")]).values()
-    assert row.keys() == record.keys()
-    assert {name: value for name, value in row.items() if name in shape.columns} == {
-        name: record[name] for name in shape.columns
-    }
-    [(extra,)] = postgresql.execute(f'SELECT count(*) FROM "{TABLE.schema}"."{TABLE.table}", jsonb_object_keys(_extra)')
-    assert extra == len(record) - 500

@@ -13,10 +13,7 @@ class _Numeric(str):
 
 def stored(text: str | bytes) -> str:
     """JSON as jsonb gives it back: numbers become `numeric`, written in full. Raises ValueError for U+0000."""
-    found = _written(json.loads(text, parse_float=_numeric, parse_int=_numeric))
-    if "\\u0000" in found:
-        raise ValueError("jsonb refuses U+0000")
-    return found
+    return _written(json.loads(text, parse_float=_numeric, parse_int=_numeric))
 
 
 def _numeric(digits: str) -> _Numeric:
@@ -27,10 +24,12 @@ def _numeric(digits: str) -> _Numeric:
 def _written(value: Any) -> str:
     match value:
         case dict():
-            return "{" + ",".join(f"{json.dumps(name)}:{_written(item)}" for name, item in value.items()) + "}"
+            return "{" + ",".join(f"{_written(name)}:{_written(item)}" for name, item in value.items()) + "}"
         case list():
             return "[" + ",".join(map(_written, value)) + "]"
         case _Numeric():
             return str(value)
+        case str() if "\0" in value:
+            raise ValueError("jsonb refuses U+0000")
         case _:
             return json.dumps(value)

@@ -27,14 +27,20 @@ def lock_partition(connection: psycopg.Connection, partition: Partition) -> Part
     place = [partition.schema, partition.table, partition.number]
     row = connection.execute(_LOCK_PARTITION, place).fetchone()
     if row is None:
-        _make_marker(connection, partition)
-        row = connection.execute(_LOCK_PARTITION, place).fetchone()
+        if _make_marker(connection, partition):
+            row = connection.execute(_LOCK_PARTITION, place).fetchone()
         if row is None:
             return None
     return PartitionState(position=row[0], partitions=row[1], snapshot_open=SnapshotState(row[2]).open)
 
 
-def _make_marker(connection: psycopg.Connection, partition: Partition) -> None:
+def _make_marker(connection: psycopg.Connection, partition: Partition) -> bool:
+    """Make a marker where there is none; False: somebody else is making it."""
+    alone = connection.execute(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended('marker ' || %s, 0))", [str(partition)]
+    ).fetchone()
+    if alone is None or not alone[0]:
+        return False
     connection.execute(
         "INSERT INTO cartridge_warp.sync_tables (schema_name, table_name, target_name, partitions) "
         "VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
@@ -47,6 +53,7 @@ def _make_marker(connection: psycopg.Connection, partition: Partition) -> None:
         "WHERE schema_name = %s AND table_name = %s FOR SHARE ON CONFLICT DO NOTHING",
         [partition.number, partition.schema, partition.table],
     )
+    return True
 
 
 def repartition(connection: psycopg.Connection, ref: TableRef, before: int, after: int, position: str) -> bool:
@@ -125,7 +132,7 @@ def bury(connection: psycopg.Connection, ref: TableRef, keys: Sequence[str], sta
         "AND snapshot IN ('planned', 'loading') FOR SHARE) "
         "INSERT INTO cartridge_warp.tombstones AS held (schema_name, table_name, key, ts) "
         "SELECT %s, %s, gone.key, gone.ts FROM known, unnest(%s::text[], %s::bigint[]) AS gone (key, ts) "
-        "ON CONFLICT (schema_name, table_name, key) DO UPDATE SET ts = greatest(held.ts, excluded.ts)",
+        "ON CONFLICT (schema_name, table_name, md5(key)) DO UPDATE SET ts = greatest(held.ts, excluded.ts)",
         [*ref, *ref, list(keys), list(stamps)],
     )
 

@@ -48,7 +48,9 @@ def configure_logging(level: str, fmt: LogFormat, *, process: str) -> None:
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared, structlog.stdlib.ExtraAdder()],
         )
     )
-    logging.basicConfig(handlers=[handler], level="DEBUG" if level == "DEBUG" else "WARNING", force=True)
+    library_level = "DEBUG" if level == "DEBUG" else "WARNING"
+    handler.setLevel(library_level)  # RQ gives some of its loggers a level of their own
+    logging.basicConfig(handlers=[handler], level=library_level, force=True)
     for name in _LOGGERS_WITH_DOCUMENTS:
         logging.getLogger(name).setLevel(logging.WARNING)
 

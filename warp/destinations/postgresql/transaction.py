@@ -139,7 +139,8 @@ _STREAM = sql.SQL(f"{_INSERT} {_ON_CONFLICT} <= excluded.{{ts}}")
 _SNAPSHOT = sql.SQL(
     f"{_INSERT} WHERE NOT EXISTS (SELECT FROM cartridge_warp.tombstones AS gone "
     "WHERE gone.schema_name = {schema_name} AND gone.table_name = {table_name} "
-    f"AND gone.key = new.{{key}}::text AND gone.ts >= new.{{ts}}) {_ON_CONFLICT} < excluded.{{ts}}"
+    "AND md5(gone.key) = md5(new.{key}::text) AND gone.key = new.{key}::text AND gone.ts >= new.{ts}) "
+    f"{_ON_CONFLICT} < excluded.{{ts}}"
 )
 """A row that was read at a time may be older than a change of that very time: it loses."""
 

@@ -50,9 +50,9 @@ CREATE TABLE tombstones (                          -- deletes seen while a snaps
     schema_name text NOT NULL,
     table_name text NOT NULL,
     key text COLLATE "C" NOT NULL,
-    ts bigint NOT NULL,
-    PRIMARY KEY (schema_name, table_name, key)
+    ts bigint NOT NULL
 );
+CREATE UNIQUE INDEX tombstones_key ON tombstones (schema_name, table_name, md5(key));  -- a key can be too long itself
 
 CREATE TABLE schema_registry (                     -- the shape of each table, one row per version; the last one counts
     schema_name text NOT NULL,

@@ -140,7 +140,10 @@ def _canonical_number(value: Any) -> Any:
             return int(value)
         case float():
             return int(value) if value.is_integer() else value
-        case Decimal128() if (number := value.to_decimal()).is_finite():
+        case Decimal128():
+            number = value.to_decimal()
+            if not number.is_finite():
+                return float(number)
             if number.adjusted() < 40 and number == number.to_integral_value():
                 return int(number)
             as_double = float(number)
