@@ -35,12 +35,14 @@ class _Stop(Stop):
 
 
 class Mirror:
-    """One schema's mirror. `calls` are those of all in-memory parts; what `fail` gives for one of them is raised."""
+    """One schema's mirror. `calls` are those of all in-memory parts; at one of them, what `meanwhile` has for it is done
+    first, and what `fail` has for it is raised."""
 
     def __init__(self, *, partitions: int = 1, batch_size: int = 100, soft: bool = False, piece: int = 2) -> None:
         self.time = START
         self.calls: list[str] = []
         self.fail: dict[str, list[BaseException]] = {}
+        self.meanwhile: dict[str, list[Callable[[], object]]] = {}
         self.partitions = partitions
         self.soft = soft
         self.batch_size = batch_size
@@ -67,8 +69,10 @@ class Mirror:
 
     def _hook(self, call: str) -> None:
         self.calls.append(call)
-        if waiting := self.fail.get(call):
-            raise waiting.pop(0)
+        if deeds := self.meanwhile.get(call):
+            deeds.pop(0)()
+        if failures := self.fail.get(call):
+            raise failures.pop(0)
 
     def settings(self, _: object = None) -> TableSettings:
         """The settings of every table."""

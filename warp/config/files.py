@@ -75,6 +75,8 @@ def _read_yaml(path: Path, text: str) -> Document:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise _syntax_error(path, "YAML", line, column, _without_quotes(error.problem or "unreadable")) from None
+    except (ValueError, RecursionError):
+        raise _syntax_error(path, "YAML", 1, 1, "a value that YAML cannot stand for, or too deep a nesting") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)

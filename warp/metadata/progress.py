@@ -12,6 +12,7 @@ from warp.destinations.base import PartitionState
 from warp.destinations.postgresql.names import identifier
 from warp.metadata.base import DeadLetter, SnapshotState
 from warp.sources.base import Chunk
+from warp.values import exact_string
 
 _LOCK_PARTITION = """
     SELECT marker.position, marker.partitions, known.snapshot
@@ -148,7 +149,7 @@ def park(connection: psycopg.Connection, letters: Sequence[DeadLetter]) -> None:
                 (
                     letter.ref.schema,
                     letter.ref.table,
-                    orjson.dumps({"kind": letter.key.kind.value, "text": letter.key.text}).decode(),
+                    orjson.dumps({"kind": letter.key.kind.value, "text": exact_string(letter.key.text)}).decode(),
                     letter.operation.value,
                     letter.position,
                     letter.ts,

@@ -16,8 +16,15 @@ CONNECT_TIMEOUT = 5.0
 
 
 def connect(url: str) -> redis.Redis:
-    """A client that connects when it is first used. Values stay bytes: payloads are not text."""
-    return redis.Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=30.0)
+    """A client that connects when it is first used. Values stay bytes: payloads are not text.
+
+    Raises Fatal for an address that the client does not take.
+    """
+    try:
+        return redis.Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=30.0)
+    except (ValueError, TypeError):
+        # redis-py quotes what it does not understand: hence no cause either.
+        raise Fatal("redis.connection_string is not one that Redis's client takes") from None
 
 
 def where(url: str) -> str:

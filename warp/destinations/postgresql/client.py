@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from warp.config.secrets import redact
 from warp.destinations.postgresql.errors import translated
+from warp.errors import Fatal
 from warp.sources.base import StoredJson
 
 CONNECT_TIMEOUT = 10
@@ -50,7 +51,7 @@ class Client:
     def _open(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(
-                make_conninfo(self._dsn, connect_timeout=CONNECT_TIMEOUT, application_name="cartridge-warp"),
+                self._conninfo(),
                 autocommit=True,
                 options=(
                     f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
@@ -64,6 +65,16 @@ class Client:
             self._connection.adapters.register_loader("jsonb", _JsonText)
             self.generation += 1
         return self._connection
+
+    def _conninfo(self) -> str:
+        try:
+            return make_conninfo(self._dsn, connect_timeout=CONNECT_TIMEOUT, application_name="cartridge-warp")
+        except psycopg.ProgrammingError:
+            # libpq quotes what it does not understand, which may be the password: hence no cause either.
+            raise Fatal(
+                "destination.connection_string is not one that PostgreSQL's client takes",
+                remedy="percent-encode what is special in a URL, the password above all",
+            ) from None
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""

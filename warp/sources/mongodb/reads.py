@@ -20,6 +20,7 @@ from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
 from warp.change import TS_COUNTER_BITS, Key, Record, cluster_time
 from warp.sources.base import AsOf, Chunk, Piece
@@ -41,18 +42,14 @@ class Snapshot:
     def __init__(self, database: Database[dict[str, Any]], session: ClientSession, after: int) -> None:
         self._database = database
         self._session = session
-        self._concern: dict[str, Any] = {"level": "snapshot", "afterClusterTime": _timestamp(after)}
+        self._after = _timestamp(after)
+        self._concern: dict[str, Any] = {"level": "snapshot", "afterClusterTime": self._after}
         self.ts = after
         """The cluster time of everything read; right from the first batch on."""
 
     def find(self, collection: str, query: Mapping[str, Any]) -> Iterator[bytes]:
         """The documents that a `find` command's fields choose, as BSON, joined, in batches that are not empty."""
-        cursor = self._cursor({"find": collection, **query, "batchSize": BATCH, "readConcern": self._concern})
-        at: Timestamp | None = cursor.get("atClusterTime")
-        if at is None:
-            return  # there is no such collection
-        self._concern = {"level": "snapshot", "atClusterTime": at}
-        self.ts = cluster_time(at.time, at.inc)
+        cursor = self._opened({"find": collection, **query, "batchSize": BATCH})
         batch = cursor["firstBatch"]
         try:
             while True:
@@ -65,6 +62,20 @@ class Snapshot:
         finally:
             if cursor["id"]:
                 self._cursor_killed(collection, cursor["id"])
+
+    def _opened(self, command: dict[str, Any]) -> Any:
+        try:
+            cursor = self._cursor({**command, "readConcern": self._concern})
+        except OperationFailure as error:
+            if "capped" not in str(error):
+                raise
+            # Capped collections have no snapshot reads. A state from after `ts` may be read then: the stream mends it.
+            return self._cursor({**command, "readConcern": {"level": "majority", "afterClusterTime": self._after}})
+        at: Timestamp | None = cursor.get("atClusterTime")
+        if at is not None:  # a collection that does not exist has none
+            self._concern = {"level": "snapshot", "atClusterTime": at}
+            self.ts = cluster_time(at.time, at.inc)
+        return cursor
 
     def _cursor(self, command: dict[str, Any]) -> Any:
         return self._database.command(command, session=self._session, codec_options=_RAW)["cursor"]

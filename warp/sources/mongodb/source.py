@@ -46,7 +46,7 @@ def open_source(connection_string: str) -> MongoSource:
             server_selector=_one_mongos,
             readPreference="primary",
         )
-    except (DriverConfigurationError, PyMongoError, ValueError) as error:
+    except (DriverConfigurationError, PyMongoError, ValueError, OSError) as error:
         raise Fatal(f"MongoDB connection string: {redact(str(error))}") from None
     return MongoSource(client, redact(connection_string))
 
