@@ -33,7 +33,7 @@ def test_kill_in_mid_stream(
         mirror.freeze_when(process, mirror.backlog, "changes waiting in the logs")
     process.kill()
     process.restart()
-    mirror.wait_applied(1500)
+    mirror.wait_applied(800)
     mirror.end_identical(writer)
 
 

@@ -25,7 +25,7 @@ def test_two_schemas_are_loaded_and_followed(
             writer.start()
             mirror.start()
             mirror.wait_caught_up()
-            mirror.wait_applied(1500)
+            mirror.wait_applied(800)
             tables = mirror.end_identical(writer)
         finally:
             client.drop_database(schemas[1])
@@ -56,6 +56,6 @@ def test_soft_deletion_marks_rows_and_an_insert_brings_them_back(
     back = [(0, True, False, "0"), (1, False, True, "again"), (2, False, True, "2")]
     eventually(lambda: mirror.query(shelf) == back, what="one row alive again")
 
-    mirror.wait_applied(1000)
+    mirror.wait_applied(500)
     tables = mirror.end_identical(writer)
     assert tables[schema, "shelf"] == 2

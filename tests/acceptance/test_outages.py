@@ -69,7 +69,7 @@ def test_restart_of_redis(
     mirror.start().wait_caught_up()
     eventually(mirror.backlog)
     restart(own_servers.redis)
-    mirror.wait_applied(1000)
+    mirror.wait_applied(500)
     mirror.end_identical(writer)
     assert all(process.running for process in mirror.processes)
 
@@ -101,6 +101,6 @@ def test_stop_and_start_of_postgresql(
     written = writer.changes
     eventually(lambda: writer.changes > written + 500)
     own_servers.postgresql.start()
-    mirror.wait_applied(1000)
+    mirror.wait_applied(500)
     mirror.end_identical(writer)
     assert all(process.running for process in mirror.processes)

@@ -24,7 +24,7 @@ def test_four_workers_on_one_table_with_four_partitions(
     mirror.wait_caught_up()
     with Redis.from_url(endpoints.redis_url) as client:
         eventually(lambda: [worker.successful_job_count > 1 for worker in rq.Worker.all(client)] == [True] * 4)
-    mirror.wait_applied(1500)
+    mirror.wait_applied(800)
     mirror.end_identical(writer)
     markers = mirror.query("SELECT partition, changes_applied > 100 FROM cartridge_warp.sync_markers ORDER BY 1")
     assert markers == [(0, True), (1, True), (2, True), (3, True)]

@@ -51,7 +51,7 @@ def test_invariant_6_two_tailers_send_at_once(
         worker = mirror.workers[0]
         mirror.freeze_when(worker, lambda: len(_senders(mirror)) == 2, "entries of both in one log")
         worker.thaw()
-        mirror.wait_applied(1500)
+        mirror.wait_applied(800)
         mirror.end_identical(writer)
 
 

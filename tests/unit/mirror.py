@@ -35,8 +35,10 @@ class _Stop(Stop):
 
 
 class Mirror:
-    """One schema's mirror. `calls` are those of all in-memory parts; at one of them, what `meanwhile` has for it is done
-    first, and what `fail` has for it is raised."""
+    """One schema's mirror. `calls` are those of all in-memory parts.
+
+    At one of them, what `meanwhile` has for it is done first, and what `fail` has for it is raised.
+    """
 
     def __init__(self, *, partitions: int = 1, batch_size: int = 100, soft: bool = False, piece: int = 2) -> None:
         self.time = START
