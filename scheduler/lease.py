@@ -43,5 +43,6 @@ class Lease:
         """Let another one lead at once."""
         if self._held:
             with translated(self._address):
-                self._client.delete(self._key)
+                if self._client.get(self._key) == self._name.encode():
+                    self._client.delete(self._key)
             self._held = False

@@ -11,6 +11,9 @@ from warp.evolution.decide import Decision
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
 
+MOST_TOLD = 10_000
+"""Fields that are remembered as told; any beyond them are only counted."""
+
 
 class Report:
     """One worker's account of what it wrote."""
@@ -25,7 +28,7 @@ class Report:
             metrics.STALE.labels(*ref).inc(written.stale)
         for (field, reason), values in written.kept.items():
             metrics.KEPT.labels(*ref, reason).inc(values)
-            if (ref, field, reason) not in self._told:
+            if (ref, field, reason) not in self._told and len(self._told) < MOST_TOLD:
                 self._told.add((ref, field, reason))
                 self._log.info("values are kept in _extra", table=str(ref), field=field, reason=reason)
         if letters:

@@ -11,7 +11,6 @@ from redis import Redis
 from tests.contract.destinations import DestinationBench, MemoryDestinationBench, PostgresBench
 from tests.contract.sources import PIECE, MemoryBench, MongoBench, SourceBench
 from tests.contract.transports import MemoryTransport, RedisTransport, TransportBench
-from warp.destinations.postgresql.destination import PostgresDestination
 from warp.sources.mongodb.source import open_source
 
 
@@ -34,9 +33,9 @@ def target(request: pytest.FixtureRequest) -> Iterator[DestinationBench]:
     if request.param == "memory":
         yield MemoryDestinationBench()
         return
-    destination = PostgresDestination(request.getfixturevalue("pg_dsn"))
-    yield PostgresBench(destination, request.getfixturevalue("servers"))
-    destination.close()
+    bench = PostgresBench(request.getfixturevalue("pg_dsn"), request.getfixturevalue("servers"))
+    yield bench
+    bench.destination.close()
 
 
 @pytest.fixture(params=["memory", "redis"])

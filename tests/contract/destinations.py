@@ -19,6 +19,9 @@ class DestinationBench(Protocol):
     def destination(self) -> Destination:
         """The destination."""
 
+    def another(self) -> Destination:
+        """The same destination over another connection."""
+
     def fresh(self) -> Destination:
         """Another destination, which was never migrated."""
 
@@ -36,6 +39,9 @@ class MemoryDestinationBench:
         self.destination = MemoryDestination()
         self.destination.migrate()
 
+    def another(self) -> Destination:
+        return MemoryDestination(self.destination.database)
+
     def fresh(self) -> Destination:
         return MemoryDestination()
 
@@ -51,9 +57,13 @@ class MemoryDestinationBench:
 class PostgresBench:
     """A PostgreSQL database."""
 
-    def __init__(self, destination: PostgresDestination, servers: EmbeddedServers) -> None:
-        self.destination = destination
+    def __init__(self, dsn: str, servers: EmbeddedServers) -> None:
+        self.destination = PostgresDestination(dsn)
+        self._dsn = dsn
         self._servers = servers
+
+    def another(self) -> Destination:
+        return PostgresDestination(self._dsn)
 
     def fresh(self) -> Destination:
         return PostgresDestination(self._servers.postgresql.create_database("never_migrated"))

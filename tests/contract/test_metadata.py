@@ -127,7 +127,7 @@ def test_a_number_does_not_change_while_a_partition_is_being_applied(
 ) -> None:
     monkeypatch.setattr("warp.destinations.postgresql.client.LOCK_TIMEOUT_MS", 50)
     _begin(target)
-    with closing(target.destination.clone()) as other:
+    with closing(target.another()) as other:
         for number in (0, 0, 1):  # with a marker that is being made, one that is there, and another
             with target.destination.transaction() as transaction:
                 assert transaction.lock_partition(Partition(*ORDERS, number, 2))

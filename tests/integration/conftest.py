@@ -34,9 +34,9 @@ def destination(pg_dsn: str) -> Iterator[PostgresDestination]:
 
 
 @pytest.fixture
-def another(destination: PostgresDestination) -> Iterator[PostgresDestination]:
+def another(destination: PostgresDestination, pg_dsn: str) -> Iterator[PostgresDestination]:
     """The same destination over another connection."""
-    another = destination.clone()
+    another = open_postgresql(pg_dsn)
     yield another
     another.close()
 

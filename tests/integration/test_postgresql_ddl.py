@@ -64,9 +64,9 @@ def test_two_that_bring_different_fields_both_get_their_columns(
     assert columns(postgresql) == own | ({"before": "bigint"} if exists else {}) | expected
 
 
-def test_many_at_once(destination: PostgresDestination, postgresql: psycopg.Connection) -> None:
+def test_many_at_once(destination: PostgresDestination, postgresql: psycopg.Connection, pg_dsn: str) -> None:
     def bring(number: int) -> None:
-        own = destination.clone()
+        own = PostgresDestination(pg_dsn)
         own.evolve(TABLE, seen({f"f{number}": 1, "both": 1}), soft_delete=number % 2 == 0, cause="many")
         own.close()
 

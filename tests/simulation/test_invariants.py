@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.simulation.world import World, weather
+from tests.simulation.weather import weather
+from tests.simulation.world import World
 from tests.unit.mirror import REF, SCHEMA, TABLE, Mirror
 from tests.unit.parts import key
 from warp.change import BEGINNING, Operation, Partition, TableRef

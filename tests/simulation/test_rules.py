@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from scheduler.pending import Pending
-from tests.simulation.world import World, weather
+from tests.simulation.weather import weather
+from tests.simulation.world import World
 from warp.change import BEGINNING, Partition
 from warp.destinations.base import PartitionState
 from warp.sources.base import StreamPoint
@@ -107,8 +108,8 @@ def _lock(patch: pytest.MonkeyPatch) -> None:
 
 _RULES: tuple[tuple[Callable[[pytest.MonkeyPatch], None], dict[str, Any]], ...] = (
     (_prev, {}),
-    (_of, {"repartitioned": True}),
-    (_settle, {"repartitioned": True}),
+    (_of, {"repartitioned": True, "pauses": 0.01, "faults": 0.0, "turns": 200}),
+    (_settle, {"repartitioned": True, "pauses": 0.01, "faults": 0.0, "turns": 200}),
     (_guard, {}),
     (_tombstone, {"loaded": True, "slow_loads": True, "pauses": 0.0, "faults": 0.0}),
     (_delete_guard, {}),

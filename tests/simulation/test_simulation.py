@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.simulation.world import World, weather
+from tests.simulation.weather import weather
+from tests.simulation.world import World
 
 
 @pytest.mark.parametrize("seed", range(200))

@@ -9,14 +9,15 @@ import random
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from scheduler.reconcile import Reconcile
 from scheduler.snapshots import Snapshots
 from scheduler.tailer import Tailer
 from tests.simulation.interleaving import Actor, Interleaving
+from tests.simulation.life import LATE_TABLE, POISON, SCHEMA, TABLES, Life
 from tests.simulation.truth import Truth
+from tests.simulation.weather import Weather, weather
 from warp.change import TableRef
 from warp.config import TableSettings
 from warp.errors import ServerUnreachable, StreamInvalid, Transient
@@ -28,52 +29,11 @@ from workers.drain import Drain
 from workers.report import Report
 from workers.snapshot import Loader
 
-SCHEMA = "shop"
-TABLES = ("orders", "carts")
-LATE_TABLE = "late"
-"""A table that only the stream brings."""
-KEYS: tuple[Any, ...] = (1, 2, 3, 4, 5, "six", 7.5)
-POISON = 5
 QUIET_TURNS = 1500
 """Turns in which everything must have caught up once nothing goes wrong any more."""
 AFTERMATH_TURNS = 60
 _IDLE = frozenset({"tailer.done", "worker.done", "scheduler.done", "tailer.wait", "stop.wait"})
 """Not calls of a part: an actor has done a round, or waits."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Weather:
-    """What kind of run it is."""
-
-    loaded: bool
-    """Whether there are documents before the stream begins."""
-    updates: bool
-    """Whether changes come that do not carry their document."""
-    repartitioned: bool
-    soft: bool
-    poison: bool
-    faults: float
-    """How likely a call is to fail."""
-    pauses: float
-    """How likely an actor is to stand still at a call, and a tenth as likely to die there."""
-    slow_loads: bool
-    """Whether a worker often stands still between reading documents and writing them."""
-    turns: int
-
-
-def weather(rng: random.Random) -> Weather:
-    """Any kind of run."""
-    return Weather(
-        loaded=rng.random() < 0.75,
-        updates=rng.random() < 0.75,
-        repartitioned=rng.random() < 0.25,
-        soft=rng.random() < 0.25,
-        poison=rng.random() < 0.25,
-        faults=rng.choice((0.0, 0.0, 0.01, 0.05)),
-        pauses=rng.choice((0.0, 0.01, 0.05)),
-        slow_loads=rng.random() < 0.3,
-        turns=rng.randint(40, 200),
-    )
 
 
 class _NeverStopped(Stop):
@@ -113,6 +73,7 @@ class World:
         self.logs = MemoryLogs(self.broker, hook=self._hook)
         self.wakeups = MemoryWakeups(self.broker, hook=self._hook)
         self.truth = Truth(self.source, self.database)
+        self._life = Life(self.rng, self.source, self.truth, updates=self.weather.updates)
         if self.weather.poison:
             self.database.poison.add(key_of(POISON))
 
@@ -120,7 +81,7 @@ class World:
         """Live through it; returns what went wrong."""
         if self.weather.loaded:
             for _ in range(self.rng.randint(0, 12)):
-                self._change()
+                self._life.change(late=False)
         for number in (1, 2):
             self._start(f"tailer-{number}")
         for number in (1, 2, 3):
@@ -210,7 +171,7 @@ class World:
         actor = rng.choice(self._interleaving.actors)
         dice = rng.random()
         if dice < 0.45:
-            self._change()
+            self._life.change(late=SCHEMA in self.database.schemas)
         elif dice < 0.49 and self.weather.repartitioned:
             self._reconfigure()
         elif dice < 0.88:
@@ -232,31 +193,6 @@ class World:
         """A new configuration, with which only one of the tailers is started again for now."""
         self._partitions = self._partitions | {self.rng.choice(TABLES): self.rng.randint(1, 4)}
         self._restart(next(actor for actor in self._interleaving.actors if actor.name.startswith("tailer")))
-
-    def _change(self) -> None:
-        """One change at the source, or a few in one transaction."""
-        if self.rng.random() < 0.1:
-            with self.source.transaction():
-                for _ in range(self.rng.randint(2, 4)):
-                    self._change_one()
-        else:
-            self._change_one()
-        self.truth.note()
-
-    def _change_one(self) -> None:
-        rng = self.rng
-        table = rng.choice((*TABLES, LATE_TABLE)) if self.broker.state.logs else rng.choice(TABLES)
-        identity = rng.choice(KEYS)
-        fields = {"v": len(self.source.log) + 1}
-        document = {"_id": identity, **fields, f"f{rng.randrange(4)}": rng.choice((1, "text", None, [1, {"a": None}]))}
-        if key_of(identity) not in self.source.documents.get(TableRef(SCHEMA, table), {}):
-            self.source.insert(SCHEMA, table, document)
-        elif rng.random() < 0.35:
-            self.source.delete(SCHEMA, table, identity)
-        elif self.weather.updates and rng.random() < 0.5:
-            self.source.update(SCHEMA, table, identity, **fields)
-        else:
-            self.source.replace(SCHEMA, table, document)
 
     def _restart(self, actor: Actor) -> None:
         self._interleaving.kill(actor)

@@ -160,6 +160,22 @@ def test_a_step_is_bounded_by_the_bytes_it_reads(monkeypatch: pytest.MonkeyPatch
     assert 2 <= len(mirror.rows()) <= 4
 
 
+def test_changes_that_come_twice_are_counted_once() -> None:
+    mirror = Mirror()
+    one, two = mirror.tailer(), mirror.tailer()
+    one.tick()
+    two.tick()
+    mirror.insert(1, 2)
+    one.tick()
+    mirror.insert(3)
+    two.tick()
+    first, second = mirror.entries()
+    assert first[1] < second[1]
+    assert first[0] == second[0]
+    mirror.applier().step(PARTITION)
+    assert (mirror.identical(), mirror.metadata.tables(SCHEMA)[0].changes_applied) == (True, 3)
+
+
 def test_poison_is_parked_with_its_change_and_the_others_go_on() -> None:
     mirror = Mirror()
     mirror.database.poison.add(key(2))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from warp.children import module_environment
-from warp.cli.fleet import supervise_tailers
+from warp.cli.options import streams
+from warp.config import Config
 from warp.errors import ConfigurationError
 from warp.fleet import Fleet
 
@@ -73,6 +74,13 @@ def test_the_command_runs_from_anywhere_and_is_this_very_code(tmp_path: Path) ->
     assert Path(found.stdout.strip()) == Path(__file__).parents[2] / "warp" / "__init__.py"
 
 
-def test_without_a_schema_there_is_nothing_to_tail() -> None:
-    with pytest.raises(ConfigurationError, match="no schema in stream mode"):
-        supervise_tailers(None, [], None)
+def test_without_a_schema_in_stream_mode_there_is_nothing_to_serve() -> None:
+    config = Config.model_validate(
+        {
+            "source": {"connection_string": "mongodb://localhost"},
+            "destination": {"connection_string": "postgresql://localhost/warehouse"},
+            "schemas": [{"name": "tenant", "mode": "batch", "schedule": "*/5 * * * *"}],
+        }
+    )
+    with pytest.raises(ConfigurationError, match="batch mode is not served yet"):
+        streams(config, None)

@@ -181,6 +181,25 @@ def test_a_worker_that_misses_something_gets_it_again() -> None:
     assert mirror.identical()
 
 
+def test_a_worker_that_misses_something_gets_it_again_also_under_steady_load() -> None:
+    mirror = Mirror()
+    tailer = mirror.tailer()
+    tailer.tick()
+    mirror.insert(1)
+    tailer.tick()
+    mirror.broker.flush()
+    mirror.insert(2)
+    tailer.tick()
+    mirror.work()
+    mirror.insert(3)
+    tailer.tick()
+    assert mirror.logs.tails([PARTITION]) == [mirror.source.log[-1].position], "nothing seems to be missing"
+    tailer.check()
+    tailer.tick()
+    mirror.work()
+    assert mirror.identical()
+
+
 def test_a_restart_continues_after_the_markers() -> None:
     mirror = Mirror()
     first = mirror.tailer()

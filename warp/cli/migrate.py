@@ -20,9 +20,7 @@ def migrate(config_path: Path | None, log_level: str | None) -> None:
     They live in the PostgreSQL schema "cartridge_warp" of the target database. Running it again changes nothing.
     """
     config = configure(config_path, log_level, process="migrate")
-    destination = open_destination(
-        config.destination.type, config.destination.connection_string.get_secret_value()
-    )
+    destination = open_destination(config.destination.type, config.destination.connection_string.get_secret_value())
     try:
         for name in destination.migrate():
             click.echo(f"applied {name}")

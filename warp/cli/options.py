@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from warp.config import Config, load_config
+from warp.config import Config, SchemaConfig, load_config
+from warp.errors import ConfigurationError
 from warp.monitoring.logging import configure_logging
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -62,3 +63,20 @@ def configure(config_path: Path | None, log_level: str | None = None, *, process
     config = load_config(config_path, environ)
     configure_logging(config.monitoring.log_level, config.monitoring.log_format, process=process)
     return config
+
+
+def streams(config: Config, only: str | None) -> tuple[SchemaConfig, ...]:
+    """The schemas to serve, of all or `only` that one; says on stderr which are not served.
+
+    Raises ConfigurationError where there is none.
+    """
+    served = config.stream_schemas(only)
+    skipped = [schema.name for schema in config.selected_schemas(only) if schema not in served]
+    if not served:
+        raise ConfigurationError(
+            f"batch mode is not served yet, and no other schema is configured: {', '.join(skipped)}",
+            remedy="set mode: stream",
+        )
+    if skipped:
+        click.echo(f"batch mode is not served yet, skipped: {', '.join(skipped)}", err=True)
+    return served

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from warp.cli.exit_codes import epilog
-from warp.cli.options import config_option, configure, log_level_option, metrics_port_option, schema_option
+from warp.cli.options import config_option, configure, log_level_option, metrics_port_option, schema_option, streams
 from warp.config import Config
 from warp.connections import Connections, open_connections
 from warp.errors import ConfigurationError
@@ -38,11 +38,12 @@ def tailer(
     from scheduler.process import run_tailer
 
     config = configure(config_path, log_level, process="tailer")
-    schemas = [each.name for each in config.stream_schemas(schema)]
+    schemas = [each.name for each in streams(config, schema)]
     if all_schemas and schema is None:
         from warp.cli.fleet import supervise_tailers
 
-        supervise_tailers(config_path, schemas, log_level)
+        connected(config, None).close()
+        supervise_tailers(config_path, schemas, log_level, metrics_port)
         return
     if len(schemas) != 1:
         raise ConfigurationError(
@@ -67,7 +68,7 @@ def worker(config_path: Path | None, schema: str | None, metrics_port: int | Non
     from workers.process import run_worker
 
     config = configure(config_path, log_level, process="worker")
-    config.stream_schemas(schema)
+    streams(config, schema)
     stop = Stop().install()
     connections = connected(config, metrics_port)
     try:
@@ -86,6 +87,7 @@ def scheduler(config_path: Path | None, schema: str | None, metrics_port: int | 
     from scheduler.process import run_scheduler
 
     config = configure(config_path, log_level, process="scheduler")
+    streams(config, schema)
     stop = Stop().install()
     connections = connected(config, metrics_port)
     try:

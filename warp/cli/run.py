@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from warp.cli.exit_codes import epilog
-from warp.cli.options import config_option, configure, log_level_option, metrics_port_option, schema_option
-from warp.config import Config, SchemaConfig
+from warp.cli.options import config_option, configure, log_level_option, metrics_port_option, schema_option, streams
+from warp.config import Config
 from warp.connections import Connections, open_connections
-from warp.errors import ConfigurationError, ServerUnreachable, Transient, WarpError
+from warp.errors import ServerUnreachable, Transient, WarpError
 from warp.fleet import Fleet, dashboard_installed
 from warp.monitoring.display import display
 from warp.monitoring.logging import get_logger
@@ -69,7 +69,7 @@ def run(
     if as_json and not is_dry_run:
         raise click.UsageError("--json goes with --dry-run.")
     config = configure(config_path, log_level, process="run")
-    schemas = _streams(config, schema)
+    schemas = streams(config, schema)
     if is_dry_run:
         from warp.cli.dry_run import dry_run
 
@@ -99,20 +99,6 @@ def run(
         connections.close()
     get_logger(__name__).info("running", programs=[program.name for program in fleet.programs()])
     supervisor.run(stop)
-
-
-def _streams(config: Config, only: str | None) -> tuple[SchemaConfig, ...]:
-    """The schemas that are followed; says which are not."""
-    streams = config.stream_schemas(only)
-    skipped = [schema.name for schema in config.selected_schemas(only) if schema not in streams]
-    if not streams:
-        raise ConfigurationError(
-            f"batch mode is not served yet, and no other schema is configured: {', '.join(skipped)}",
-            remedy="set mode: stream",
-        )
-    if skipped:
-        click.echo(f"batch mode is not served yet, skipped: {', '.join(skipped)}", err=True)
-    return streams
 
 
 def _log_format(config: Config) -> str | None:

@@ -20,6 +20,7 @@ from warp.errors import ConfigurationError, ExitCode
 from warp.verify import Example, TableResult, verify_schema
 
 _MOST_FIELDS = 8
+_MOST_LETTERS = 200
 
 
 @click.command(
@@ -104,6 +105,8 @@ def _show(console: Console, results: Sequence[TableResult]) -> None:
         table.add_row(Text(_visible(name), style), *(Text(f"{count:,}", style) for count in counts))
     console.print(table)
     for result in results:
+        if result.error:
+            console.print(Text(f"{result.schema}.{result.table}: not compared: {result.error}", "red"), soft_wrap=True)
         for example in result.examples:
             console.print(Text(f"{result.schema}.{result.table}: {_in_words(example)}"), soft_wrap=True)
     documents = sum(result.source_documents for result in results)
@@ -122,5 +125,6 @@ def _in_words(example: Example) -> str:
 
 
 def _visible(text: str) -> str:
-    """A text for one line of a terminal: itself, or its JSON form where it holds what is no printable character."""
-    return text if text.isprintable() else json.dumps(text)
+    """A text for one line of a terminal: its head, in JSON form where it holds what is no printable character."""
+    shown = text if text.isprintable() else json.dumps(text)
+    return shown if len(shown) <= _MOST_LETTERS else f"{shown[:_MOST_LETTERS]}…"

@@ -58,6 +58,8 @@ def _read_json(path: Path, text: str) -> Document:
         return Document(str(path), _mapping(path, json.loads(text)))
     except json.JSONDecodeError as error:
         raise _syntax_error(path, "JSON", error.lineno, error.colno, error.msg) from None
+    except RecursionError:
+        raise _syntax_error(path, "JSON", 1, 1, "too deep a nesting") from None
 
 
 def _read_yaml(path: Path, text: str) -> Document:

@@ -125,9 +125,6 @@ class Destination(Protocol):
     def count(self, ref: TableRef, shape: Shape) -> int:
         """How many rows there are, without the ones softly deleted."""
 
-    def clone(self) -> Destination:
-        """Another connection to the same database, for another thread."""
-
     def close(self) -> None:
         """Give back every connection. May be called twice."""
 

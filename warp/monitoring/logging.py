@@ -50,6 +50,7 @@ def configure_logging(level: str, fmt: LogFormat, *, process: str) -> None:
     )
     library_level = "DEBUG" if level == "DEBUG" else "WARNING"
     handler.setLevel(library_level)  # RQ gives some of its loggers a level of their own
+    logging.captureWarnings(True)
     logging.basicConfig(handlers=[handler], level=library_level, force=True)
     for name in _LOGGERS_WITH_DOCUMENTS:
         logging.getLogger(name).setLevel(logging.WARNING)

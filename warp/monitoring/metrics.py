@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from warp.errors import WarpError
+
 RECORDS = Counter(
     "cartridge_warp_records_processed_total", "Changes applied to PostgreSQL", ["schema", "table", "operation"]
 )
@@ -68,6 +70,9 @@ class TailerMetrics:
 
 
 def serve_metrics(port: int | None, host: str) -> None:
-    """Serve `/metrics` at that port of that address; None: not at all. Raises OSError where the port is taken."""
+    """Serve `/metrics` at that port of that address; None: not at all. Raises WarpError where that cannot be."""
     if port is not None:
-        start_http_server(port, addr=host)
+        try:
+            start_http_server(port, addr=host)
+        except OSError as error:
+            raise WarpError(f"metrics cannot be served at {host}:{port}: {error.strerror}") from error

@@ -7,9 +7,10 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import waitress
-from flask import Flask, Response, redirect
+from flask import Flask, Response, redirect, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -34,6 +35,14 @@ def make_app(config: Config, connections: Connections) -> Flask:
     registry = CollectorRegistry()
     registry.register(StatusCollector(watch.report))
     dashboard.mount(app, connections.redis, connections.redis_address)
+
+    @app.before_request
+    def refuse_other_sites() -> tuple[str, int] | None:
+        """A page of another site must not press the dashboard's buttons through the browser of who looks at both."""
+        origin = request.headers.get("Origin")
+        if request.method in ("GET", "HEAD") or origin is None or urlsplit(origin).netloc == request.host:
+            return None
+        return "this request comes from another site", 403
 
     @app.get("/")
     def index() -> AnyResponse:

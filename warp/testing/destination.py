@@ -1,4 +1,4 @@
-"""A destination in memory: `warp.destinations.base.Destination` over a database that clones share."""
+"""A destination in memory: `warp.destinations.base.Destination` over a database that several share."""
 
 from __future__ import annotations
 
@@ -84,9 +84,6 @@ class MemoryDestination:
 
     def _present(self, ref: TableRef) -> dict[Key, Row]:
         return {key: row for key, row in self.database.rows.get(ref, {}).items() if not row.is_deleted}
-
-    def clone(self) -> MemoryDestination:
-        return MemoryDestination(self.database, hook=self._hook)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -8,30 +8,18 @@ from __future__ import annotations
 
 import copy
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from warp.change import Change, Key, Operation, RoutedChange, TableRef, cluster_seconds, cluster_time
-from warp.errors import StreamInvalid, StreamLost
-from warp.sources.base import AsOf, Chunk, Document, Piece, SourceTable, StoredRow, StreamBatch, StreamPoint
+from warp.change import Change, Key, Operation, TableRef, cluster_seconds, cluster_time
+from warp.sources.base import AsOf, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint
 from warp.testing import documents as toy
 from warp.testing.hook import Hook, passing
-
-
-class Logged(NamedTuple):
-    """One change in the source's log. `raw` is None for an event that changes no document."""
-
-    position: str
-    ts: int
-    ref: TableRef
-    key: Key
-    operation: Operation | None
-    raw: bytes | None
+from warp.testing.stream import Logged, MemoryStream
 
 
 class MemorySource:
@@ -58,8 +46,8 @@ class MemorySource:
         self._ts = cluster_time(int(clock()), 1)
         self._transaction: int | None = None
         self._index = 0
-        self._lost = ""
-        self._cuts = 0
+        self.lost = ""
+        self.cuts = 0
 
     # What a database does.
 
@@ -111,12 +99,12 @@ class MemorySource:
 
     def lose_history(self) -> None:
         """Throw away the log: only streams that have read all of it can go on."""
-        self._lost = self._end().position
+        self.lost = self.end().position
         self.log.clear()
 
     def cut_streams(self) -> None:
         """End every stream that is open."""
-        self._cuts += 1
+        self.cuts += 1
 
     # What a source does.
 
@@ -134,7 +122,7 @@ class MemorySource:
 
     def open_stream(self, schema: str, after: StreamPoint | None) -> MemoryStream:
         self.hook("source.open_stream")
-        return MemoryStream(self, schema, after or self._end())
+        return MemoryStream(self, schema, after or self.end())
 
     def headroom_seconds(self, ts: int) -> float | None:
         self.hook("source.headroom_seconds")
@@ -189,6 +177,11 @@ class MemorySource:
 
     # How both hang together.
 
+    def end(self) -> StreamPoint:
+        """After all that has been logged, and before all that will be."""
+        ts = self._now()
+        return StreamPoint(position=f"{ts:016x}ffffff", ts=ts)
+
     def _read(self, schema: str, table: str, chunk: Chunk) -> tuple[int, list[list[tuple[Key, dict[str, Any]]]]]:
         """The documents of a range as they are now, and when that is."""
         found = toy.in_range(self._held(schema, table), chunk)
@@ -222,50 +215,3 @@ class MemorySource:
             return self._tick(), f"{self._ts:016x}{0:06x}"
         self._index += 1
         return self._transaction, f"{self._transaction:016x}{self._index:06x}"
-
-    def _end(self) -> StreamPoint:
-        """After all that has been logged, and before all that will be."""
-        ts = self._now()
-        return StreamPoint(position=f"{ts:016x}ffffff", ts=ts)
-
-
-class MemoryStream:
-    """See `warp.sources.base.ChangeStream` for the contract."""
-
-    def __init__(self, source: MemorySource, schema: str, point: StreamPoint) -> None:
-        self._source = source
-        self._schema = schema
-        self._cuts = source._cuts
-        self.point = point
-        self._require_history()
-
-    def next_batch(self, max_wait: float) -> StreamBatch:
-        source = self._source
-        source.hook("stream.next_batch")
-        if self._cuts != source._cuts:
-            raise StreamInvalid("the change stream was cut")
-        self._require_history()
-        start = bisect_right(source.log, self.point.position, key=lambda logged: logged.position)
-        found = source.log[start : start + source.batch]
-        if start + len(found) < len(source.log):
-            self.point = StreamPoint(position=found[-1].position, ts=found[-1].ts)
-        else:
-            self.point = source._end()
-        ours = [logged for logged in found if logged.ref.schema == self._schema]
-        return StreamBatch(
-            changes=[
-                RoutedChange(logged.ref.table, toy.key_hash(logged.key), logged.position, logged.ts, logged.raw)
-                for logged in ours
-                if logged.raw is not None
-            ],
-            end=self.point,
-            source_ts=source._now(),
-            notices=[f"drop {logged.ref.table}" for logged in ours if logged.raw is None],
-        )
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def _require_history(self) -> None:
-        if self.point.position < self._source._lost:
-            raise StreamLost("the log was thrown away")

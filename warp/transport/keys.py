@@ -15,7 +15,12 @@ IDLE_QUEUE = "warp:idle"
 
 def log(partition: Partition) -> str:
     """A Redis Stream: the entries of a partition."""
-    return f"warp:log:{partition.schema}.{partition.table}:{partition.number}"
+    return f"{logs(partition.schema)}{partition.table}:{partition.number}"
+
+
+def logs(schema: str) -> str:
+    """What the names of a schema's logs begin with; a table and a number follow, `table:number`."""
+    return f"warp:log:{schema}."
 
 
 def backlog(schema: str) -> str:

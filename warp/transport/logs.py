@@ -9,6 +9,7 @@ from typing import Any, cast
 import redis
 
 from warp.change import Partition
+from warp.errors import Transient
 from warp.transport import keys
 from warp.transport.base import Backlog, Entry, StoredEntry
 from warp.transport.client import translated
@@ -24,6 +25,7 @@ class RedisLogs:
         self._client = client
         self._address = address
         self._remove = client.register_script(_script("remove.lua"))
+        self._backlog = client.register_script(_script("backlog.lua"))
         self._tails = client.register_script(_script("tails.lua"))
 
     def append(self, entries: Sequence[Entry]) -> None:
@@ -40,11 +42,9 @@ class RedisLogs:
         first = "-" if after is None else f"({after}"
         with translated(self._address):
             found = cast(Any, self._client.xrange(keys.log(partition), first, "+", count))
-        return [
-            StoredEntry(identity.decode(), _entry(partition, fields))
-            for identity, fields in found
-            if fields.get(b"v") == FORMAT
-        ]
+        if any(fields.get(b"v") != FORMAT for _, fields in found):
+            raise Transient("a log holds an entry of another cartridge-warp", remedy="upgrade this worker")
+        return [StoredEntry(identity.decode(), _entry(partition, fields)) for identity, fields in found]
 
     def remove(self, partition: Partition, stored: Sequence[StoredEntry]) -> None:
         if not stored:
@@ -64,9 +64,9 @@ class RedisLogs:
 
     def backlog(self, schema: str) -> Mapping[tuple[str, int], Backlog]:
         with translated(self._address):
-            counters = cast(dict[bytes, bytes], self._client.hgetall(keys.backlog(schema)))
+            counters = cast(list[bytes], self._backlog(keys=[keys.backlog(schema)], args=[keys.logs(schema)]))
         found: dict[tuple[str, int], Backlog] = {}
-        for name, value in counters.items():
+        for name, value in zip(counters[::2], counters[1::2], strict=True):
             table, number, what = name.decode().rsplit(":", 2)
             backlog = found.get((table, int(number)), Backlog(0, 0))
             found[table, int(number)] = (

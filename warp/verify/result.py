@@ -55,11 +55,13 @@ class TableResult:
     different: int
     examples: tuple[Example, ...]
     """The first differences, MOST_EXAMPLES at most."""
+    error: str | None = None
+    """Why the table could not be compared to its end; it counts as different then."""
 
     @property
     def identical(self) -> bool:
         """Whether nothing differs."""
-        return not (self.missing or self.extra or self.different)
+        return not (self.missing or self.extra or self.different or self.error)
 
     def to_json(self) -> dict[str, Any]:
         """As `verify --json` prints it."""
@@ -72,6 +74,7 @@ class TableResult:
             "extra": self.extra,
             "different": self.different,
             "examples": [example.to_json() for example in self.examples],
+            **({"error": self.error} if self.error else {}),
         }
 
 
@@ -97,6 +100,7 @@ class Tally:
     counts: Counter[Verdict] = field(default_factory=Counter)
     suspects: dict[Key, Suspect] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
+    error: str | None = None
 
     def count(self, key: Key, verdict: Verdict, fields: tuple[str, ...]) -> None:
         """Note what is certain about one document."""
@@ -116,4 +120,5 @@ class Tally:
             extra=self.counts[Verdict.EXTRA],
             different=self.counts[Verdict.DIFFERENT],
             examples=tuple(self.examples),
+            error=self.error,
         )

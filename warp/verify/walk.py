@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from warp.change import Key, TableRef
 from warp.destinations.base import Destination
+from warp.errors import Fatal
 from warp.evolution.shape import Shape
 from warp.sources.base import Document, Source
 from warp.verify.compare import compare
@@ -38,6 +39,15 @@ class _Walker:
 
     def table(self, ref: TableRef) -> Tally:
         tally = Tally(ref)
+        try:
+            self._walk(tally)
+        except Fatal as error:  # what ails one table says nothing about the others
+            tally.suspects.clear()
+            tally.error = str(error)
+        return tally
+
+    def _walk(self, tally: Tally) -> None:
+        ref = tally.ref
         shape = self._destination.tables(ref.schema).get(ref.table)
         compared = 0
         with_row = _KeySet()
@@ -50,7 +60,6 @@ class _Walker:
             self._progress(ref.table, compared)
         if shape:
             self._find_extra(tally, shape, with_row)
-        return tally
 
     def _documents(self, ref: TableRef) -> Iterator[list[tuple[Key, Document]]]:
         for chunk in self._source.split(*ref, CHUNK):

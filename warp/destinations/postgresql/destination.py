@@ -28,7 +28,6 @@ class PostgresDestination:
     """See `warp.destinations.base.Destination` for the contract of each method."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
         self._client = Client(dsn)
         self._stages = Stages()
         self._shapes: dict[TableRef, Shape] = {}
@@ -76,9 +75,6 @@ class PostgresDestination:
     def count(self, ref: TableRef, shape: Shape) -> int:
         with self._client.connection() as connection:
             return read_back.count(connection, ref, shape)
-
-    def clone(self) -> PostgresDestination:
-        return PostgresDestination(self._dsn)
 
     def close(self) -> None:
         self._client.close()

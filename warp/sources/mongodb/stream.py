@@ -7,7 +7,8 @@ is not resumed here: the tailer starts over from its checkpoint, which covers ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from bson import CodecOptions, Timestamp
@@ -51,7 +52,8 @@ class MongoChangeStream:
             )
         elif after is not None:
             options["startAfter"] = token_of(after.position)
-        with translated(where, Doing.OPENING):
+        self._cursor_id = 0
+        with self._given_back_on_error(), translated(where, Doing.OPENING):
             reply = self._command({"aggregate": 1, "pipeline": [{"$changeStream": options}], "cursor": {}})
         cursor = reply["cursor"]
         self._cursor_id = cursor["id"]
@@ -62,6 +64,14 @@ class MongoChangeStream:
         else:
             position = resume_token(bytes(token.raw))
             self.point = StreamPoint(position=position, ts=ts_of(position))
+
+    @contextmanager
+    def _given_back_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def next_batch(self, max_wait: float) -> StreamBatch:
         if self._first:
