@@ -21,6 +21,7 @@ def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         yield MemoryBench()
         return
     monkeypatch.setattr("warp.sources.mongodb.reads.BATCH", PIECE)
+    monkeypatch.setattr("warp.sources.mongodb.reads.LOOKUP", PIECE)
     database: Database[dict[str, object]] = request.getfixturevalue("database")
     source = open_source(request.getfixturevalue("mongo_uri"))
     yield MongoBench(source, database)

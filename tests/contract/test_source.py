@@ -50,6 +50,20 @@ def test_a_lookup_shows_documents_as_they_were_at_one_time(bench: SourceBench) -
     stream.close()
 
 
+def test_all_that_a_lookup_shows_is_of_one_time(bench: SourceBench) -> None:
+    numbers = range(3 * PIECE)
+    for number in numbers:
+        bench.insert(TABLE, {"_id": number, "v": "old"})
+    pieces = bench.source.lookup(bench.schema, TABLE, [key(number) for number in numbers], bench.source.now())
+    first = next(pieces)
+    for number in numbers:
+        bench.update(TABLE, number, v="new")
+    rest = list(pieces)
+    assert {piece.ts for piece in rest} <= {first.ts}
+    documents = [document for piece in (first, *rest) for document in piece.documents]
+    assert dict(documents) == {key(number): {"v": "old"} for number in numbers}
+
+
 def test_a_lookup_in_a_table_that_does_not_exist_finds_nothing(bench: SourceBench) -> None:
     bench.insert(TABLE, {"_id": 1})
     _, found = looked_up(bench.source.lookup(bench.schema, "nothing", [key(1)], bench.source.now()))

@@ -1,4 +1,4 @@
-"""The invariants of docs/architecture.md, each by its number, as far as they show in memory.
+"""The eight guarantees of the README, each by its number, as far as they show in memory.
 
 Processes that are killed (1, 5) and memory that stays bounded (8) are in `tests/acceptance`.
 """
