@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import math
+import os
+import select
 import signal
-import threading
 import time
 from types import FrameType
 
@@ -13,7 +15,15 @@ class Stop:
     """Set when the process is to end. Installed in the main thread."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        # Not a threading.Event: a signal that comes while the main thread waits for one, and holds its lock for a
+        # moment, would deadlock when its handler sets it. Writing to a pipe is safe wherever a handler runs.
+        self._is_set = False
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+
+    def __del__(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
 
     def install(self) -> Stop:
         """Take SIGTERM and SIGINT; a second SIGINT ends the process at once."""
@@ -22,21 +32,27 @@ class Stop:
         return self
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        if number == signal.SIGINT and self._event.is_set():
+        if number == signal.SIGINT and self._is_set:
             raise KeyboardInterrupt
-        self._event.set()
+        self.set()
 
     def set(self) -> None:
         """Ask for the end."""
-        self._event.set()
+        if not self._is_set:
+            self._is_set = True
+            os.write(self._writer, b".")
 
     def is_set(self) -> bool:
         """Whether the process is to end."""
-        return self._event.is_set()
+        return self._is_set
 
     def wait(self, seconds: float) -> bool:
         """Wait that long, or until the process is to end; returns whether it is."""
-        return self._event.wait(seconds)
+        if not self._is_set:
+            poll = select.poll()
+            poll.register(self._reader, select.POLLIN)
+            poll.poll(max(0, math.ceil(seconds * 1000)))
+        return self._is_set
 
 
 COLLECT_SECONDS = 1.0
