@@ -21,10 +21,9 @@ STANDBY_SECONDS = 1.0
 SCHEDULER_SECONDS = 0.5
 
 
-def run_tailer(config: Config, schema: str, connections: Connections, stop: Stop) -> None:
-    """Serve a schema, or stand by for the tailer that does, until told to stop."""
-    lease = Lease(connections.redis, connections.redis_address, keys.tailer_lease(schema), clock=time.monotonic)
-    tailer = Tailer(
+def make_tailer(config: Config, schema: str, connections: Connections, stop: Stop) -> Tailer:
+    """A schema's tailer over real connections; it waits until `stop`."""
+    return Tailer(
         schema,
         connections.source,
         connections.destination.metadata,
@@ -35,6 +34,12 @@ def run_tailer(config: Config, schema: str, connections: Connections, stop: Stop
         clock=time.monotonic,
         wait=stop.wait,
     )
+
+
+def run_tailer(config: Config, schema: str, connections: Connections, stop: Stop) -> None:
+    """Serve a schema, or stand by for the tailer that does, until told to stop."""
+    lease = Lease(connections.redis, connections.redis_address, keys.tailer_lease(schema), clock=time.monotonic)
+    tailer = make_tailer(config, schema, connections, stop)
 
     def tick() -> None:
         if lease.hold():

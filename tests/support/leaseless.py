@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scheduler.tailer import Tailer
+from scheduler.process import make_tailer
 from warp.config import Config
 from warp.connections import open_connections
 from warp.errors import Transient
+from warp.process import Stop
 
 
 @contextmanager
 def tailer_without_lease(config: Config, schema: str) -> Iterator[None]:
     """It runs until the end of the block. Raises what ended it before."""
     connections = open_connections(config)
-    stop = threading.Event()
+    stop = Stop()
     failures: list[Exception] = []
-    tailer = Tailer(
-        schema,
-        connections.source,
-        connections.destination.metadata,
-        connections.logs,
-        connections.wakeups,
-        settings=lambda table: config.table(schema, table),
-        high_water_mark=config.log_high_water_mark,
-        clock=time.monotonic,
-        wait=stop.wait,
-    )
+    tailer = make_tailer(config, schema, connections, stop)
 
     def work() -> None:
         while not stop.is_set():
