@@ -100,11 +100,13 @@ def test_servers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     ) as parent:
-        assert parent.stdout is not None
-        pids = [int(word) for word in parent.stdout.readline().split()]
-        assert len(_alive(*pids)) == 3
-        pids += _children(pids[-1])
-        parent.kill()
+        try:
+            assert parent.stdout is not None
+            pids = [int(word) for word in parent.stdout.readline().split()]
+            assert len(_alive(*pids)) == 3
+            pids += _children(pids[-1])
+        finally:
+            parent.kill()
     _wait_for(lambda: not _alive(*pids))
 
 

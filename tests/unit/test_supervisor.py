@@ -26,12 +26,14 @@ _STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up',
 
 _A_SUPERVISOR = """
 import sys
+from pathlib import Path
 from warp.process import Stop
 from warp.monitoring.logging import configure_logging
 from warp.supervisor import Program, Supervisor
+code, *logs = sys.argv[1:]
 configure_logging("ERROR", "json", process="test")
 stop = Stop().install()
-supervisor = Supervisor([Program(name=name, command=[sys.executable, "-c", sys.argv[1]]) for name in "ab"])
+supervisor = Supervisor([Program(name=log, command=[sys.executable, "-c", code], log=Path(log)) for log in logs])
 supervisor.tick()
 print(*supervisor.pids().values(), flush=True)
 supervisor.run(stop)
@@ -185,14 +187,17 @@ def test_a_stop_that_is_set_already_leaves_no_child(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -signal.SIGKILL)]
 )
-def test_children_end_with_their_supervisor(how: signal.Signals, status: int) -> None:
-    command = [sys.executable, "-c", _A_SUPERVISOR, _WAITING]
+def test_children_end_with_their_supervisor(tmp_path: Path, how: signal.Signals, status: int) -> None:
+    logs = [tmp_path / "a", tmp_path / "b"]
+    command = [sys.executable, "-c", _A_SUPERVISOR, _WAITING, *map(str, logs)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
-        assert parent.stdout is not None
-        # The supervisor and its two children write to the same stream.
-        lines = [parent.stdout.readline() for _ in range(3)]
-        pids = [int(pid) for line in lines if line != "up\n" for pid in line.split()]
-        parent.send_signal(how)
-        assert parent.wait(30) == status
-    assert len(pids) == 2
+        try:
+            assert parent.stdout is not None
+            pids = [int(pid) for pid in parent.stdout.readline().split()]
+            assert len(pids) == len(logs)
+            eventually(lambda: all(says(log, "up")() for log in logs))
+            parent.send_signal(how)
+            assert parent.wait(30) == status
+        finally:
+            parent.kill()
     eventually(lambda: all(gone(pid) for pid in pids))
