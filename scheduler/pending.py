@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from warp.change import BEGINNING, Partition
@@ -25,6 +26,7 @@ class Pending:
 
     def __init__(self) -> None:
         self._sent: dict[Partition, deque[Sent]] = {}
+        self._kept_back: dict[str, StreamPoint] = {}
         self.changes = 0
         self.size = 0
 
@@ -48,7 +50,17 @@ class Pending:
 
     def low_watermark(self, end: StreamPoint) -> StreamPoint:
         """Everything up to here is applied; `end` is where the stream has been read to."""
-        return min((queue[0].before for queue in self._sent.values()), key=lambda point: point.position, default=end)
+        waiting = chain((queue[0].before for queue in self._sent.values()), self._kept_back.values())
+        return min(waiting, key=lambda point: point.position, default=end)
+
+    def keep_back(self, table: str, point: StreamPoint) -> None:
+        """Changes of a table after that point are not sent; only a start-over will send them."""
+        self._kept_back.setdefault(table, point)
+
+    @property
+    def kept_back(self) -> set[str]:
+        """Tables whose changes are kept back."""
+        return set(self._kept_back)
 
     def newest(self) -> Iterator[tuple[Partition, str]]:
         """Each partition that has something pending, with the `last` of its newest entry."""
@@ -62,4 +74,5 @@ class Pending:
     def clear(self) -> None:
         """Forget everything: the tailer starts over."""
         self._sent.clear()
+        self._kept_back.clear()
         self.changes = self.size = 0

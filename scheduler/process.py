@@ -26,7 +26,7 @@ def make_tailer(config: Config, schema: str, connections: Connections, stop: Sto
     return Tailer(
         schema,
         connections.source,
-        connections.destination.metadata,
+        connections.destination,
         connections.logs,
         connections.wakeups,
         settings=lambda table: config.table(schema, table),
@@ -65,7 +65,10 @@ def run_scheduler(config: Config, only: str | None, connections: Connections, st
     metadata, logs, wakeups = connections.destination.metadata, connections.logs, connections.wakeups
 
     def rounds(schema: str) -> Callable[[], None]:
-        snapshots = Snapshots(schema, connections.source, metadata, wakeups)
+        def soft(table: str) -> bool:
+            return config.table(schema, table).deletion_strategy == "soft"
+
+        snapshots = Snapshots(schema, connections.source, connections.destination, wakeups, soft=soft)
         reconcile = Reconcile(schema, metadata, logs, wakeups)
 
         def tick() -> None:

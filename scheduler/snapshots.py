@@ -1,11 +1,16 @@
-"""First loads: planned as chunks in PostgreSQL, handed to the workers a few at a time, closed when all are loaded."""
+"""First loads: planned as chunks in PostgreSQL, handed to the workers a few at a time, closed when all are loaded.
+
+A table that is read again, because the source replaced it or lost its history, is swept first: what was not met is gone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import uuid4
 
 from warp.change import TableRef
-from warp.metadata.base import Metadata, SnapshotState
+from warp.destinations.base import Destination
+from warp.metadata.base import SnapshotState, TableState
 from warp.monitoring.logging import get_logger
 from warp.sources.base import Source
 from warp.transport.base import Wakeups, load_wakeup
@@ -14,15 +19,22 @@ CHUNK_DOCUMENTS = 25_000
 """Documents in one chunk: small enough to be shared among workers, large enough not to be many."""
 CHUNKS_AT_ONCE = 8
 """Chunks of one table that wait for workers or are being loaded."""
+SWEEP_ROWS = 50_000
+"""Rows that are swept in one transaction."""
 
 
 class Snapshots:
     """Keeps the first loads of one schema going. `tick` is harmless however often it is called and by whom."""
 
-    def __init__(self, schema: str, source: Source, metadata: Metadata, wakeups: Wakeups) -> None:
+    def __init__(
+        self, schema: str, source: Source, destination: Destination, wakeups: Wakeups, *, soft: Callable[[str], bool]
+    ) -> None:
+        """`soft`: whether a table's deletes mark its rows, by its name."""
         self._schema = schema
         self._source = source
-        self._metadata = metadata
+        self._destination = destination
+        self._metadata = destination.metadata
+        self._soft = soft
         self._wakeups = wakeups
         self._log = get_logger(__name__).bind(schema=schema)
 
@@ -33,7 +45,7 @@ class Snapshots:
             if table.snapshot is SnapshotState.PLANNED:
                 self._plan(table.ref)
             if table.snapshot.open:
-                is_open |= not self._go_on(table.ref)
+                is_open |= not self._go_on(table)
         return is_open
 
     def _plan(self, ref: TableRef) -> None:
@@ -41,11 +53,15 @@ class Snapshots:
         if self._metadata.add_chunks(ref, chunks):
             self._log.info("first load planned", table=ref.table, chunks=len(chunks))
 
-    def _go_on(self, ref: TableRef) -> bool:
+    def _go_on(self, table: TableState) -> bool:
         """Wake workers for what is missing; True: nothing was, and the snapshot is closed."""
+        ref = table.ref
         missing = self._metadata.missing_chunks(ref, CHUNKS_AT_ONCE)
         if missing:
             self._wakeups.revive([load_wakeup(ref, chunk) for chunk in missing], uuid4().hex[:16])
+            return False
+        if table.floor and (swept := self._destination.sweep(ref, SWEEP_ROWS, soft=self._soft(ref.table))):
+            self._log.info("rows without a document swept", table=ref.table, rows=swept)
             return False
         if self._metadata.close_snapshot(ref):
             self._log.info("first load finished", table=ref.table)

@@ -7,18 +7,20 @@ is true whenever it is sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import uuid4
 
 from scheduler.pending import Pending
 from scheduler.routing import Router
-from warp.change import BEGINNING, Partition, TableRef, cluster_seconds
-from warp.errors import StreamInvalid
-from warp.metadata.base import Metadata, SchemaState
+from scheduler.upheavals import TableFateSettings, Upheavals
+from warp.change import BEGINNING, Partition, RoutedChange, TableRef, cluster_seconds
+from warp.destinations.base import Destination
+from warp.errors import StreamInvalid, StreamLost
+from warp.metadata.base import SchemaState
 from warp.monitoring.logging import get_logger
 from warp.monitoring.metrics import TailerMetrics
-from warp.sources.base import ChangeStream, Source, StreamBatch, StreamPoint
+from warp.sources.base import ChangeStream, Source, StreamPoint
 from warp.transport.base import Logs, Wakeups, apply_wakeup
 
 CHECK_SECONDS = 1.0
@@ -29,16 +31,12 @@ FULL_SECONDS = 0.05
 """The wait while the logs are at their high-water mark."""
 
 
-class TableRouting(Protocol):
-    """The settings of a table that concern its routing."""
+class TableRouting(TableFateSettings, Protocol):
+    """The settings of a table that concern its routing, and its end."""
 
     @property
     def batch_size(self) -> int:
         """The most changes of one entry."""
-
-    @property
-    def partitions(self) -> int:
-        """How many partitions it should have."""
 
 
 class Tailer:
@@ -48,7 +46,7 @@ class Tailer:
         self,
         schema: str,
         source: Source,
-        metadata: Metadata,
+        destination: Destination,
         logs: Logs,
         wakeups: Wakeups,
         *,
@@ -61,7 +59,8 @@ class Tailer:
         seconds, only ever growing; `wait` waits so many seconds, or until the process is told to stop."""
         self._schema = schema
         self._source = source
-        self._metadata = metadata
+        self._metadata = destination.metadata
+        self._upheavals = Upheavals(schema, source, destination, settings)
         self._logs = logs
         self._wakeups = wakeups
         self._settings = settings
@@ -77,6 +76,8 @@ class Tailer:
         self._next_check = 0.0
         self._log_bytes = 0
         self._source_ts = 0
+        self._blocked: set[str] = set()
+        """Tables to which nothing can be applied: the others go on without them."""
         self._switching: dict[str, str] = {}
         """Tables that are to have another number of partitions, each with the position its markers have reached."""
         self._metrics = TailerMetrics(schema)
@@ -115,7 +116,13 @@ class Tailer:
         state = self._metadata.schema(self._schema)
         if state is None:
             state = self._begin()
-        self._stream = self._source.open_stream(self._schema, state.checkpoint)
+        try:
+            self._stream = self._source.open_stream(self._schema, state.checkpoint)
+        except StreamLost as lost:
+            self._upheavals.history_lost(lost)
+            self.start_over()
+            return
+        self._blocked = self._metadata.blocked(self._schema)
         markers = self._metadata.markers(self._schema)
         self._router = Router(self._schema, self._epoch, lambda table: self._settings(table).batch_size)
         for table, of in self._metadata.partitions(self._schema).items():
@@ -123,7 +130,7 @@ class Tailer:
                 number: markers.get(Partition(self._schema, table, number, of), BEGINNING) for number in range(of)
             }
             self._router.set_table(table, of, positions)
-            if of != self._settings(table).partitions:
+            if of != self._settings(table).partitions and table not in self._blocked:
                 self._switching[table] = max(positions.values())
         self._next_check = 0.0
         self._log.info("stream opened", checkpoint=state.checkpoint.position, epoch=self._epoch)
@@ -147,16 +154,28 @@ class Tailer:
             self._stream.close()
             self._stream = self._source.open_stream(self._schema, start)
             return
+        except StreamLost:
+            self.start_over()
+            return
         self._source_ts = max(self._source_ts, batch.source_ts)
-        for notice in batch.notices:
-            self._log.warning("event that changes no document is passed over", what=notice)
+        for event in batch.events:
+            # Before the changes that came with it: which of them it voids, their times say.
+            self._upheavals.happened(event)
         if batch.changes:
-            self._send(batch, start)
+            self._send(self._without_blocked(batch.changes, start), start)
 
-    def _send(self, batch: StreamBatch, start: StreamPoint) -> None:
-        self._meet(self._router.unknown_tables(batch.changes))
+    def _without_blocked(self, changes: Sequence[RoutedChange], start: StreamPoint) -> Sequence[RoutedChange]:
+        """Changes of blocked tables wait in the source's history, but for some in the logs, which workers try."""
+        # Kept back once, kept back until the start-over: an entry says that it leaves nothing out.
+        waiting = self._pending.kept_back | {table for table in self._blocked if self._pending.holds(table)}
+        for table in waiting & {change.table for change in changes}:
+            self._pending.keep_back(table, start)
+        return [change for change in changes if change.table not in waiting] if waiting else changes
+
+    def _send(self, changes: Sequence[RoutedChange], start: StreamPoint) -> None:
+        self._meet(self._router.unknown_tables(changes))
         correlation_id = uuid4().hex[:16]
-        routed = self._router.route(batch.changes, start, correlation_id)
+        routed = self._router.route(changes, start, correlation_id)
         if not routed:
             return
         self._logs.append([entry for entry, _ in routed])
@@ -165,8 +184,8 @@ class Tailer:
             self._log_bytes += sent.size
         partitions = {entry.partition for entry, _ in routed}
         self._wakeups.schedule([apply_wakeup(partition) for partition in sorted(partitions)], correlation_id)
-        self._metrics.sent(len(batch.changes))
-        self._log.debug("sent", correlation_id=correlation_id, changes=len(batch.changes), entries=len(routed))
+        self._metrics.sent(len(changes))
+        self._log.debug("sent", correlation_id=correlation_id, changes=len(changes), entries=len(routed))
 
     def _meet(self, tables: set[str]) -> None:
         """Tables that the stream brought: note them, and route by what is noted, which another tailer may have done."""
@@ -184,7 +203,8 @@ class Tailer:
         watermark = self._pending.low_watermark(self._stream.point)
         self._metadata.save_checkpoint(self._schema, watermark, self._source_ts)
         backlog = self._logs.backlog(self._schema)
-        self._log_bytes = sum(log.bytes for log in backlog.values())
+        self._blocked = self._metadata.blocked(self._schema)
+        self._log_bytes = sum(log.bytes for (table, _), log in backlog.items() if table not in self._blocked)
         self._metrics.checked(
             lag=max(0, cluster_seconds(self._source_ts) - cluster_seconds(watermark.ts)) if self._source_ts else 0,
             changes=self._pending.changes,
@@ -203,6 +223,11 @@ class Tailer:
             self._metrics.restarts.inc()
             self.start_over()
             return
+        if self._pending.kept_back - self._blocked:
+            self._log.info("tables take changes again, starting over", tables=sorted(self._pending.kept_back))
+            self.start_over()
+            return
+        self._switching = {table: at for table, at in self._switching.items() if table not in self._blocked}
         self._next_check = self._clock() + CHECK_SECONDS
 
     @property

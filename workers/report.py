@@ -26,6 +26,9 @@ class Report:
         """Rows were written. A field whose values go to `_extra` is logged the first time, and counted every time."""
         if written.stale:
             metrics.STALE.labels(*ref).inc(written.stale)
+        if written.superseded:
+            metrics.SUPERSEDED.labels(*ref).inc(written.superseded)
+            self._log.info("dead letters are superseded", table=str(ref), letters=written.superseded)
         for (field, reason), values in written.kept.items():
             metrics.KEPT.labels(*ref, reason).inc(values)
             if (ref, field, reason) not in self._told and len(self._told) < MOST_TOLD:

@@ -17,9 +17,10 @@ from warp.metadata.base import DeadLetter
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
 from warp.sources.base import Piece, Source
-from workers.apply import ShapeTooSmall, evolve, fitting
+from warp.traces import trace
 from workers.report import Report
 from workers.write import write_all
+from workers.writer import Writer, fitting
 
 
 class Loader:
@@ -35,6 +36,7 @@ class Loader:
     ) -> None:
         self._source = source
         self._destination = destination
+        self._writer = Writer(source, destination, settings=settings, report=report)
         self._settings = settings
         self._report = report
         self._log = get_logger(__name__)
@@ -67,17 +69,15 @@ class Loader:
     def _write(self, ref: TableRef, chunk: int, piece: Piece, correlation_id: str) -> bool:
         """Write a piece and note it; False: somebody else has the chunk, or has finished it."""
         writes = [Write(key, piece.ts, record) for key, record in piece.documents]
-        while True:
-            try:
-                with self._destination.transaction() as transaction:
-                    if transaction.lock_chunk(ref, chunk) is None:
-                        return False
-                    self._put(transaction, ref, writes, correlation_id)
-                    transaction.shrink_chunk(ref, chunk, piece.rest, len(writes))
-                return True
-            except ShapeTooSmall as small:
-                cause = f"first load, chunk {chunk}"
-                evolve(self._destination, ref, small.seen, self._settings(ref), cause, self._report)
+
+        def work(transaction: Transaction) -> bool:
+            if transaction.lock_chunk(ref, chunk) is None:
+                return False
+            self._put(transaction, ref, writes, correlation_id)
+            transaction.shrink_chunk(ref, chunk, piece.rest, len(writes))
+            return True
+
+        return self._writer.transact(ref, f"first load, chunk {chunk}", work)
 
     def _put(self, transaction: Transaction, ref: TableRef, writes: Sequence[Write], correlation_id: str) -> None:
         shape = fitting(transaction.shape(ref), writes, (), self._settings(ref))
@@ -99,5 +99,6 @@ def _letter(ref: TableRef, write: Write, error: Poison, correlation_id: str) -> 
         payload=b"",
         error_class=type(error).__name__,
         error=str(error),
+        traceback=trace(error),
         correlation_id=correlation_id,
     )

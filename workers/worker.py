@@ -130,7 +130,7 @@ class Worker(SimpleWorker):
 
     def _serves(self, queue: str) -> bool:
         kind, _, table = queue.removeprefix(keys.QUEUE_PREFIX).partition(":")
-        if not queue.startswith(keys.QUEUE_PREFIX) or kind not in ("apply", "load"):
+        if not queue.startswith(keys.QUEUE_PREFIX) or kind not in ("apply", "load", "replay"):
             return False
         return self._schema is None or table.partition(".")[0] == self._schema
 

@@ -91,5 +91,6 @@ def letter(position: str, of: Key | None = None) -> DeadLetter:
         payload=b"\x00change",
         error_class="Poison",
         error="cannot be stored",
+        traceback="",
         correlation_id="cid",
     )

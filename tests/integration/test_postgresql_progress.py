@@ -79,6 +79,7 @@ def test_a_dead_letter_is_kept_once(destination: PostgresDestination, postgresql
         payload=b"\x00\xff",
         error_class="Poison",
         error="too long",
+        traceback="",
         correlation_id="c",
     )
     for _ in range(2):

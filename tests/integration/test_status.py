@@ -118,6 +118,7 @@ def test_backlog_changes_applied_and_dead_letters_are_counted(connections: Conne
         payload=b"",
         error_class="Poison",
         error="",
+        traceback="",
         correlation_id="c",
     )
     with connections.destination.transaction() as transaction:

@@ -107,7 +107,7 @@ class Pipeline:
         self.tailer = Tailer(
             schema,
             source,
-            destination.metadata,
+            destination,
             logs,
             connections.wakeups,
             settings=lambda _: settings,
@@ -115,7 +115,7 @@ class Pipeline:
             clock=lambda: 0.0,
             wait=lambda _: None,
         )
-        self.snapshots = Snapshots(schema, source, destination.metadata, connections.wakeups)
+        self.snapshots = Snapshots(schema, source, destination, connections.wakeups, soft=lambda _: False)
         self.applier = Applier(source, destination, logs, settings=lambda _: settings, report=Report())
         self.loader = Loader(source, destination, settings=lambda _: settings, report=Report())
 

@@ -217,7 +217,7 @@ class World:
             tailer = Tailer(
                 SCHEMA,
                 self.source,
-                self.destination.metadata,
+                self.destination,
                 self.logs,
                 self.wakeups,
                 settings=lambda table: self._settings(table, partitions),
@@ -264,7 +264,9 @@ class World:
     def _scheduler(self) -> Callable[[], None]:
         def body() -> None:
             metadata = self.destination.metadata
-            snapshots = Snapshots(SCHEMA, self.source, metadata, self.wakeups)
+            snapshots = Snapshots(
+                SCHEMA, self.source, self.destination, self.wakeups, soft=lambda _: self.weather.soft
+            )
             reconcile = Reconcile(SCHEMA, metadata, self.logs, self.wakeups)
             while True:
                 with suppress(Transient, ServerUnreachable):

@@ -58,7 +58,7 @@ class Mirror:
         self.wakeups = MemoryWakeups(self.broker, hook=self._hook)
         self.stop = _Stop(self.advance)
         self.drain = self.new_drain()
-        self.snapshots = Snapshots(SCHEMA, self.source, self.metadata, self.wakeups)
+        self.snapshots = Snapshots(SCHEMA, self.source, self.destination, self.wakeups, soft=lambda _: self.soft)
         self.reconcile = Reconcile(SCHEMA, self.metadata, self.logs, self.wakeups)
 
     def clock(self) -> float:
@@ -90,7 +90,7 @@ class Mirror:
         return Tailer(
             SCHEMA,
             self.source,
-            self.metadata,
+            self.destination,
             self.logs,
             self.wakeups,
             settings=lambda _: settings,

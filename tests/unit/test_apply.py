@@ -182,7 +182,8 @@ def test_poison_is_parked_with_its_change_and_the_others_go_on() -> None:
     _sent(mirror)
     mirror.applier().step(PARTITION)
     assert mirror.rows().keys() == {"1", "3"}
-    ((_, position, parked), letter) = next(iter(mirror.database.letters.items()))
+    ((_, position, parked), stored) = next(iter(mirror.database.letters.items()))
+    letter = stored.letter
     assert (parked, letter.operation, letter.error_class) == (key(2), Operation.INSERT, "Poison")
     assert position == mirror.source.log[1].position
     (change,) = mirror.source.decode(letter.payload)

@@ -90,7 +90,7 @@ def test_evolution_does_no_io() -> None:
 
 @pytest.mark.parametrize("module", ["scheduler.pending", "scheduler.routing", "workers.sequence", "workers.write"])
 def test_the_rules_of_the_protocol_do_no_io(module: str) -> None:
-    pure = {"__future__", "collections", "dataclasses", "typing", "warp", "scheduler"}
+    pure = {"__future__", "collections", "dataclasses", "itertools", "typing", "warp", "scheduler"}
     assert {name.split(".")[0] for name in IMPORTS[module]} <= pure
     contracts = ("warp.change", "warp.errors", "warp.sources.base", "warp.destinations.base", "warp.transport.base")
     assert all(
@@ -120,4 +120,8 @@ def test_every_job_path_leads_to_a_function(path: str) -> None:
 
 
 def test_job_paths_are_a_wire_contract() -> None:
-    assert jobs.PATHS == {"apply": "workers.jobs.apply_v1", "load": "workers.jobs.load_v1"}
+    assert jobs.PATHS == {
+        "apply": "workers.jobs.apply_v1",
+        "load": "workers.jobs.load_v1",
+        "replay": "workers.jobs.replay_v1",
+    }

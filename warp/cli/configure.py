@@ -79,7 +79,12 @@ def _tables(config: Config, schema: SchemaConfig) -> dict[str, TableSettings]:
 
 def _as_json(config: Config) -> dict[str, Any]:
     def settings(of: TableSettings) -> dict[str, Any]:
-        return {"batch_size": of.batch_size, "deletion_strategy": of.deletion_strategy, "partitions": of.partitions}
+        return {
+            "batch_size": of.batch_size,
+            "deletion_strategy": of.deletion_strategy,
+            "on_drop": of.on_drop.value,
+            "partitions": of.partitions,
+        }
 
     return {
         "valid": True,

@@ -38,6 +38,7 @@ from warp.config.fields import (
     SourceType,
     TableName,
 )
+from warp.destinations.base import OnDrop
 from warp.errors import ConfigurationError
 
 
@@ -49,6 +50,7 @@ class TableSettings:
     """Changes in one apply step."""
     deletion_strategy: DeletionStrategy
     partitions: int
+    on_drop: OnDrop = OnDrop.KEEP
 
 
 class _Section(BaseModel):
@@ -108,6 +110,7 @@ class TableConfig(_Section):
     name: TableName
     stream_batch_size: BatchSize | None = None
     deletion_strategy: DeletionStrategy | None = None
+    on_drop: OnDrop | None = None
     partitions: Partitions | None = None
 
 
@@ -122,6 +125,7 @@ class SchemaConfig(_Section):
     schedule: Cron | None = None
     default_batch_size: BatchSize | None = None
     deletion_strategy: DeletionStrategy | None = None
+    on_drop: OnDrop | None = None
     partitions: Partitions | None = None
     tables: tuple[TableConfig, ...] = ()
 
@@ -137,6 +141,8 @@ class Config(_Section):
     schemas: tuple[SchemaConfig, ...] = ()
     default_batch_size: BatchSize = 5000
     deletion_strategy: DeletionStrategy = "hard"
+    on_drop: OnDrop = OnDrop.KEEP
+    """What becomes of a table's rows when the source drops it."""
     partitions: Partitions = 1
     log_high_water_mark: LogBytes = 256 * 2**20
     """Bytes that one schema's logs may hold in Redis before its tailer stops reading."""
@@ -184,6 +190,7 @@ class Config(_Section):
             batch_size=own.stream_batch_size or above.default_batch_size or self.default_batch_size,
             deletion_strategy=own.deletion_strategy or above.deletion_strategy or self.deletion_strategy,
             partitions=own.partitions or above.partitions or self.partitions,
+            on_drop=own.on_drop or above.on_drop or self.on_drop,
         )
 
 

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from warp.change import Delete, Key, Partition, TableRef, Write
 from warp.evolution.decide import Decision
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Shape
-from warp.metadata.base import DeadLetter, Metadata
+from warp.metadata.base import DeadLetter, LetterState, Metadata, StoredLetter
 from warp.sources.base import Chunk, StoredRow
 
 
@@ -30,6 +31,8 @@ class Written:
     stale: int = 0
     kept: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Values kept in `_extra`, by field and reason."""
+    superseded: int = 0
+    """Open dead letters of these documents that this made void."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +43,29 @@ class PartitionState:
     partitions: int
     """The number of partitions the table has now; an entry routed by another number must be dropped."""
     snapshot_open: bool
+    floor: int = 0
+    """Changes before this cluster time are void: the source dropped or replaced the table then."""
+    blocked: bool = False
+    """The metadata says that nothing can be applied to the table."""
+
+
+class OnDrop(StrEnum):
+    """What becomes of the rows when the source drops their table."""
+
+    KEEP = "keep"
+    """They stay as they are."""
+    TRUNCATE = "truncate"
+    """They go, as documents that are deleted do; the table stays."""
+    DROP = "drop"
+    """They go, and the table with them, unless it has newer rows."""
 
 
 class Transaction(Protocol):
-    """All of it commits, or none. One transaction touches one table."""
+    """All of it commits, or none. One transaction touches one table.
+
+    Whatever writes or deletes a document as of a time supersedes its open dead letters up to that time, also where the
+    row was newer already, or where there was none to delete: no replay may bring back what was deleted since.
+    """
 
     def lock_partition(self, partition: Partition) -> PartitionState | None:
         """Lock a partition's marker until the end of the transaction, making it if need be.
@@ -65,7 +87,8 @@ class Transaction(Protocol):
         """
 
     def load(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
-        """`upsert` for rows of a snapshot: they also lose against a row, or a tombstone, of their own time."""
+        """`upsert` for rows of a snapshot: they also lose against a row, or a tombstone, of their own time, and where
+        the table was dropped or replaced after it."""
 
     def delete(
         self, ref: TableRef, shape: Shape, deletes: Sequence[Delete], *, soft: bool, tombstones: bool
@@ -86,6 +109,18 @@ class Transaction(Protocol):
 
     def park(self, letters: Sequence[DeadLetter]) -> None:
         """Keep changes that can never be applied. The same change is kept once."""
+
+    def lock_letter(self, number: int) -> StoredLetter | None:
+        """Lock an open dead letter until the end of the transaction; None: it is not open, or was never there."""
+
+    def settle_letter(self, number: int, state: LetterState) -> None:
+        """Note what came of the replay of a locked dead letter, also in the audit log."""
+
+    def fail_letter(self, number: int, error_class: str, error: str, traceback: str) -> None:
+        """Note that the replay of a locked dead letter failed again: it stays open, with the error of this attempt."""
+
+    def unblock(self, ref: TableRef) -> None:
+        """Note that the table takes changes again."""
 
 
 class Destination(Protocol):
@@ -113,17 +148,28 @@ class Destination(Protocol):
         Workers that do this at once take turns, and agree.
         """
 
+    def drop(self, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:
+        """The source dropped a table at `ts`: do with its rows from before then as `on_drop` says, and note that in the audit
+        log. False: that was done before. `soft`: rows are marked instead of deleted. In a transaction of its own.
+        """
+
+    def sweep(self, ref: TableRef, limit: int, *, soft: bool) -> int:
+        """Delete up to `limit` rows that a snapshot, now loaded, has not met: their documents were deleted unseen.
+
+        Those are the rows from before the table's floor, but for the ones that are kept. Returns how many there were.
+        """
+
     def tables(self, schema: str) -> dict[str, Shape]:
         """The tables of a schema that exist, by the name of their source's table."""
 
     def rows(self, ref: TableRef, shape: Shape, keys: Sequence[Key]) -> dict[Key, StoredRow]:
-        """The rows of those keys, without the ones softly deleted."""
+        """The rows of those keys, without the ones softly deleted, or kept when the source dropped their table."""
 
     def keys(self, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
-        """The keys of all rows, without the ones softly deleted, in lists of bounded size."""
+        """The keys of all rows that `rows` gives, in lists of bounded size."""
 
     def count(self, ref: TableRef, shape: Shape) -> int:
-        """How many rows there are, without the ones softly deleted."""
+        """How many rows there are that `rows` gives."""
 
     def close(self) -> None:
         """Give back every connection. May be called twice."""
@@ -137,4 +183,5 @@ def merged(results: Sequence[Written]) -> Written:
         total.deleted += result.deleted
         total.stale += result.stale
         total.kept.update(result.kept)
+        total.superseded += result.superseded
     return total

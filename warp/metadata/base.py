@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -37,7 +37,19 @@ class SchemaState:
     start_ts: int
     checkpoint: StreamPoint
     checkpointed_at: datetime
+    """When the checkpoint was last saved, moved or not."""
+    advanced_at: datetime
+    """When the checkpoint last moved."""
     source_ts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Why nothing can be applied to a table until a person acts."""
+
+    reason: str
+    remedy: str | None
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +66,9 @@ class TableState:
     rows_loaded: int
     changes_applied: int
     open_letters: int
+    floor: int
+    """The source dropped or replaced the table at this cluster time; 0: never."""
+    blocked: Block | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +84,48 @@ class DeadLetter:
     error_class: str
     error: str
     """Without document values."""
+    traceback: str
+    """Where it was raised, without messages, which may hold values: see `warp.traces`."""
     correlation_id: str
+
+
+class LetterState(StrEnum):
+    """What became of a dead letter. `SUPERSEDED`: a later state of its document made it void."""
+
+    OPEN = "open"
+    APPLIED = "applied"
+    SUPERSEDED = "superseded"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLetter:
+    """A dead letter as it is kept."""
+
+    number: int
+    letter: DeadLetter
+    """With the error of the last attempt."""
+    state: LetterState
+    attempts: int
+    """How often it was tried to apply the change, the first time included."""
+    parked_at: datetime
+    resolved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterFilter:
+    """Which dead letters are meant: those to which all that is given applies."""
+
+    numbers: Sequence[int] | None = None
+    schema: str | None = None
+    table: str | None = None
+    key: str | None = None
+    """The text of the key."""
+    error: str | None = None
+    """The class of the error, or a part of its text."""
+    older_than: timedelta | None = None
+    newer_than: timedelta | None = None
+    state: LetterState | None = None
 
 
 class Metadata(Protocol):
@@ -111,6 +167,17 @@ class Metadata(Protocol):
     def tables(self, schema: str) -> list[TableState]:
         """The tables of a schema, in order of name."""
 
+    def replace_table(self, ref: TableRef, ts: int, partitions: int, cause: str) -> bool:
+        """The source replaced all documents of a table at `ts`: plan a snapshot of it, in place of any other, and note
+        that in the audit log. Changes before `ts` are void from here on. False: that was done before.
+        """
+
+    def block(self, ref: TableRef, reason: str, remedy: str | None) -> None:
+        """Note that nothing can be applied to a table; `Transaction.unblock` takes it back. The first reason stays."""
+
+    def blocked(self, schema: str) -> set[str]:
+        """The tables of a schema to which nothing can be applied."""
+
     def add_chunks(self, ref: TableRef, chunks: Iterable[Chunk]) -> int:
         """Store the chunks of a planned snapshot and open it for loading; returns how many.
 
@@ -118,10 +185,22 @@ class Metadata(Protocol):
         """
 
     def missing_chunks(self, ref: TableRef, limit: int) -> list[int]:
-        """The first chunks of a snapshot that are not loaded."""
+        """The first chunks of a snapshot that are not loaded. A chunk's number is never given to another one."""
 
     def close_snapshot(self, ref: TableRef) -> bool:
         """Close a snapshot whose chunks are all loaded, and drop its tombstones; False: it is not, or was closed."""
+
+    def letters(self, chosen: LetterFilter, limit: int | None) -> list[StoredLetter]:
+        """The newest dead letters, at most `limit` of them, newest first; their payloads are left out (empty)."""
+
+    def letter(self, number: int) -> StoredLetter | None:
+        """One dead letter, with its payload."""
+
+    def open_letters(self, schema: str, limit: int) -> dict[int, TableRef]:
+        """The numbers and tables of the newest open dead letters of a schema."""
+
+    def discard_letter(self, number: int) -> bool:
+        """Give an open dead letter up, and note that in the audit log; it is kept. False: it is not open."""
 
     def log_error(
         self, schema: str, table: str | None, error: Exception, remedy: str | None, correlation_id: str | None

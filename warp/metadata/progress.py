@@ -1,21 +1,19 @@
-"""Progress inside a transaction of the destination: markers, chunks, tombstones and dead letters."""
+"""Progress inside a transaction of the destination: markers, chunks and tombstones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
 import psycopg
 
 from warp.change import Partition, TableRef
 from warp.destinations.base import PartitionState
 from warp.destinations.postgresql.names import identifier
-from warp.metadata.base import DeadLetter, SnapshotState
+from warp.metadata.base import SnapshotState
 from warp.sources.base import Chunk
-from warp.values import exact_string
 
 _LOCK_PARTITION = """
-    SELECT marker.position, marker.partitions, known.snapshot
+    SELECT marker.position, marker.partitions, known.snapshot, marker.floor_ts, known.blocked IS NOT NULL
     FROM cartridge_warp.sync_markers AS marker
     JOIN cartridge_warp.sync_tables AS known USING (schema_name, table_name)
     WHERE schema_name = %s AND table_name = %s AND marker.partition = %s
@@ -32,7 +30,14 @@ def lock_partition(connection: psycopg.Connection, partition: Partition) -> Part
             row = connection.execute(_LOCK_PARTITION, place).fetchone()
         if row is None:
             return None
-    return PartitionState(position=row[0], partitions=row[1], snapshot_open=SnapshotState(row[2]).open)
+    position, partitions, snapshot, floor, blocked = row
+    return PartitionState(
+        position=position,
+        partitions=partitions,
+        snapshot_open=SnapshotState(snapshot).open,
+        floor=floor,
+        blocked=blocked,
+    )
 
 
 def _make_marker(connection: psycopg.Connection, partition: Partition) -> bool:
@@ -47,10 +52,10 @@ def _make_marker(connection: psycopg.Connection, partition: Partition) -> bool:
         "VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
         [partition.schema, partition.table, identifier(partition.table), partition.of],
     )
-    # Shared lock: `repartition` must see every marker there is.
+    # Shared lock: `repartition`, and whoever sets a floor, must see every marker there is.
     connection.execute(
-        "INSERT INTO cartridge_warp.sync_markers (schema_name, table_name, partition, partitions) "
-        "SELECT schema_name, table_name, %s, partitions FROM cartridge_warp.sync_tables "
+        "INSERT INTO cartridge_warp.sync_markers (schema_name, table_name, partition, partitions, floor_ts) "
+        "SELECT schema_name, table_name, %s, partitions, floor_ts FROM cartridge_warp.sync_tables "
         "WHERE schema_name = %s AND table_name = %s FOR SHARE ON CONFLICT DO NOTHING",
         [partition.number, partition.schema, partition.table],
     )
@@ -79,9 +84,11 @@ def repartition(connection: psycopg.Connection, ref: TableRef, before: int, afte
         [after, position, *ref],
     )
     connection.execute(
-        "INSERT INTO cartridge_warp.sync_markers (schema_name, table_name, partition, partitions, position) "
-        "SELECT %s, %s, number, %s, %s FROM generate_series(0, %s - 1) AS number ON CONFLICT DO NOTHING",
-        [*ref, after, position, after],
+        "INSERT INTO cartridge_warp.sync_markers (schema_name, table_name, partition, partitions, position, floor_ts) "
+        "SELECT schema_name, table_name, number, partitions, %s, floor_ts FROM cartridge_warp.sync_tables, "
+        "generate_series(0, partitions - 1) AS number WHERE schema_name = %s AND table_name = %s "
+        "ON CONFLICT DO NOTHING",
+        [position, *ref],
     )
     return True
 
@@ -125,6 +132,15 @@ def finish_chunk(connection: psycopg.Connection, ref: TableRef, chunk: int) -> N
     )
 
 
+def unblock(connection: psycopg.Connection, ref: TableRef) -> None:
+    """Note that a table takes changes again."""
+    connection.execute(
+        "UPDATE cartridge_warp.sync_tables SET blocked = NULL, blocked_remedy = NULL, blocked_at = NULL "
+        "WHERE schema_name = %s AND table_name = %s AND blocked IS NOT NULL",
+        [*ref],
+    )
+
+
 def bury(connection: psycopg.Connection, ref: TableRef, keys: Sequence[str], stamps: Sequence[int]) -> None:
     """Leave tombstones, if the snapshot is still open; of two for one key the later counts."""
     # Shared lock: `close_snapshot`, which removes them, waits for these.
@@ -136,28 +152,3 @@ def bury(connection: psycopg.Connection, ref: TableRef, keys: Sequence[str], sta
         "ON CONFLICT (schema_name, table_name, md5(key)) DO UPDATE SET ts = greatest(held.ts, excluded.ts)",
         [*ref, *ref, list(keys), list(stamps)],
     )
-
-
-def park(connection: psycopg.Connection, letters: Sequence[DeadLetter]) -> None:
-    """Keep dead letters; the same change is kept once."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO cartridge_warp.dead_letters (schema_name, table_name, key, operation, position, ts, payload, "
-            "error_class, error, correlation_id) VALUES (%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s) "
-            "ON CONFLICT (schema_name, table_name, position, md5(key::text)) DO NOTHING",
-            [
-                (
-                    letter.ref.schema,
-                    letter.ref.table,
-                    orjson.dumps({"kind": letter.key.kind.value, "text": exact_string(letter.key.text)}).decode(),
-                    letter.operation.value,
-                    letter.position,
-                    letter.ts,
-                    letter.payload,
-                    letter.error_class,
-                    letter.error,
-                    letter.correlation_id,
-                )
-                for letter in letters
-            ],
-        )

@@ -10,13 +10,14 @@ from warp.evolution.shape import Shape
 
 
 def current(connection: psycopg.Connection, ref: TableRef) -> Shape | None:
-    """The latest shape of a table; None where it has never been made."""
+    """The latest shape of a table; None where it has never been made, or is forgotten."""
     row = connection.execute(
         "SELECT version, shape::text FROM cartridge_warp.schema_registry "
         "WHERE schema_name = %s AND table_name = %s ORDER BY version DESC LIMIT 1",
         [ref.schema, ref.table],
     ).fetchone()
-    return Shape.from_json(row[0], orjson.loads(row[1])) if row else None
+    shape = orjson.loads(row[1]) if row else None
+    return Shape.from_json(row[0], shape) if row and shape else None
 
 
 def version(connection: psycopg.Connection, ref: TableRef) -> int:
@@ -34,7 +35,17 @@ def shapes(connection: psycopg.Connection, schema: str) -> dict[str, Shape]:
         "WHERE schema_name = %s ORDER BY table_name, version DESC",
         [schema],
     )
-    return {table: Shape.from_json(version, orjson.loads(shape)) for table, version, shape in found}
+    latest = ((table, version, orjson.loads(shape)) for table, version, shape in found)
+    return {table: Shape.from_json(version, shape) for table, version, shape in latest if shape}
+
+
+def forget(connection: psycopg.Connection, ref: TableRef, cause: str) -> None:
+    """Note that the table is there no more: as a version without a shape, so that no version comes twice."""
+    connection.execute(
+        "INSERT INTO cartridge_warp.schema_registry (schema_name, table_name, version, shape, cause) "
+        "VALUES (%s, %s, %s, 'null', %s)",
+        [ref.schema, ref.table, version(connection, ref) + 1, cause],
+    )
 
 
 def record(connection: psycopg.Connection, ref: TableRef, shape: Shape, cause: str) -> None:

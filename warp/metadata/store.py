@@ -11,8 +11,8 @@ from psycopg.rows import dict_row
 
 from warp.change import Partition, TableRef
 from warp.destinations.postgresql.names import identifier
-from warp.metadata import progress
-from warp.metadata.base import SchemaState, SnapshotState, TableState
+from warp.metadata import audit, floors, letters, progress
+from warp.metadata.base import Block, LetterFilter, SchemaState, SnapshotState, StoredLetter, TableState
 from warp.sources.base import Chunk, SourceTable, StreamPoint
 
 
@@ -60,9 +60,9 @@ class MetadataStore:
     def save_checkpoint(self, name: str, checkpoint: StreamPoint, source_ts: int) -> None:
         self._execute(
             "UPDATE cartridge_warp.sync_schemas SET checkpoint = greatest(checkpoint, %s), "
-            "checkpoint_ts = greatest(checkpoint_ts, %s), source_ts = greatest(source_ts, %s), checkpointed_at = now() "
-            "WHERE schema_name = %s",
-            [checkpoint.position, checkpoint.ts, source_ts, name],
+            "checkpoint_ts = greatest(checkpoint_ts, %s), source_ts = greatest(source_ts, %s), checkpointed_at = now(), "
+            "advanced_at = CASE WHEN checkpoint < %s THEN now() ELSE advanced_at END WHERE schema_name = %s",
+            [checkpoint.position, checkpoint.ts, source_ts, checkpoint.position, name],
         )
 
     def markers(self, schema: str) -> dict[Partition, str]:
@@ -84,8 +84,7 @@ class MetadataStore:
     def add_tables(self, schema: str, partitions: Mapping[str, int]) -> None:
         with self._client.connection() as connection, connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO cartridge_warp.sync_tables (schema_name, table_name, target_name, partitions) "
-                "VALUES (%s, %s, %s, %s) ON CONFLICT (schema_name, table_name) DO NOTHING",
+                _ADD_TABLE,
                 [(schema, table, identifier(table), number) for table, number in partitions.items()],
             )
 
@@ -107,14 +106,40 @@ class MetadataStore:
             if not planned:
                 return 0
             number = 0
-            with connection.cursor() as cursor:
-                for number, chunk in enumerate(chunks, 1):
-                    cursor.execute(
-                        "INSERT INTO cartridge_warp.snapshot_chunks "
-                        "(schema_name, table_name, chunk, lower_bound, upper_bound) VALUES (%s, %s, %s, %s, %s)",
-                        [*place, number, chunk.lower, chunk.upper],
-                    )
+            for number, chunk in enumerate(chunks, 1):
+                connection.execute(_ADD_CHUNK, [*place, chunk.lower, chunk.upper])
             return number
+
+    def replace_table(self, ref: TableRef, ts: int, partitions: int, cause: str) -> bool:
+        with self._client.connection() as connection, connection.transaction():
+            connection.execute(_ADD_TABLE, [*ref, identifier(ref.table), partitions])
+            known = floors.lock(connection, ref)
+            if known is None or known[0] >= ts:
+                return False
+            floors.raise_to(connection, ref, ts)
+            connection.execute(
+                "UPDATE cartridge_warp.sync_tables SET snapshot = 'planned', snapshot_started_at = NULL, "
+                "snapshot_finished_at = NULL WHERE schema_name = %s AND table_name = %s",
+                [*ref],
+            )
+            connection.execute(
+                "DELETE FROM cartridge_warp.snapshot_chunks WHERE schema_name = %s AND table_name = %s", [*ref]
+            )
+            audit.record(connection, *ref, "source table replaced: to be read again", {"cause": cause, "ts": ts})
+        return True
+
+    def block(self, ref: TableRef, reason: str, remedy: str | None) -> None:
+        self._execute(
+            "UPDATE cartridge_warp.sync_tables SET blocked = %s, blocked_remedy = %s, blocked_at = now() "
+            "WHERE schema_name = %s AND table_name = %s AND blocked IS NULL",
+            [reason, remedy, *ref],
+        )
+
+    def blocked(self, schema: str) -> set[str]:
+        rows = self._rows(
+            "SELECT table_name FROM cartridge_warp.sync_tables WHERE schema_name = %s AND blocked IS NOT NULL", [schema]
+        )
+        return {row["table_name"] for row in rows}
 
     def missing_chunks(self, ref: TableRef, limit: int) -> list[int]:
         rows = self._rows(
@@ -140,6 +165,22 @@ class MetadataStore:
                 )
         return bool(closed)
 
+    def letters(self, chosen: LetterFilter, limit: int | None) -> list[StoredLetter]:
+        with self._client.connection() as connection:
+            return letters.find(connection, chosen, limit)
+
+    def letter(self, number: int) -> StoredLetter | None:
+        with self._client.connection() as connection:
+            return letters.one(connection, number)
+
+    def open_letters(self, schema: str, limit: int) -> dict[int, TableRef]:
+        with self._client.connection() as connection:
+            return letters.newest_open(connection, schema, limit)
+
+    def discard_letter(self, number: int) -> bool:
+        with self._client.connection() as connection, connection.transaction():
+            return letters.discard(connection, number)
+
     def log_error(
         self, schema: str, table: str | None, error: Exception, remedy: str | None, correlation_id: str | None
     ) -> None:
@@ -160,6 +201,16 @@ class MetadataStore:
             connection.execute(query.encode(), values)
 
 
+_ADD_TABLE = (
+    "INSERT INTO cartridge_warp.sync_tables (schema_name, table_name, target_name, partitions) "
+    "VALUES (%s, %s, %s, %s) ON CONFLICT (schema_name, table_name) DO NOTHING"
+)
+_ADD_CHUNK = """
+    WITH numbered AS (UPDATE cartridge_warp.sync_tables SET last_chunk = last_chunk + 1
+                      WHERE schema_name = %s AND table_name = %s RETURNING schema_name, table_name, last_chunk)
+    INSERT INTO cartridge_warp.snapshot_chunks (schema_name, table_name, chunk, lower_bound, upper_bound)
+    SELECT schema_name, table_name, last_chunk, %s, %s FROM numbered
+"""
 _TABLES = """
     SELECT known.*, coalesce(chunk.chunks, 0) AS chunks, coalesce(chunk.chunks_loaded, 0) AS chunks_loaded,
            coalesce(chunk.rows_loaded, 0) AS rows_loaded, coalesce(marker.changes_applied, 0) AS changes_applied,
@@ -183,6 +234,7 @@ def _schema_state(row: dict[str, Any]) -> SchemaState:
         start_ts=row["start_ts"],
         checkpoint=StreamPoint(position=row["checkpoint"], ts=row["checkpoint_ts"]),
         checkpointed_at=row["checkpointed_at"],
+        advanced_at=row["advanced_at"],
         source_ts=row["source_ts"],
     )
 
@@ -199,4 +251,8 @@ def _table_state(row: dict[str, Any]) -> TableState:
         rows_loaded=int(row["rows_loaded"]),
         changes_applied=int(row["changes_applied"]),
         open_letters=row["open_letters"],
+        floor=row["floor_ts"],
+        blocked=Block(reason=row["blocked"], remedy=row["blocked_remedy"], since=row["blocked_at"])
+        if row["blocked"]
+        else None,
     )

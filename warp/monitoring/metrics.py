@@ -19,6 +19,11 @@ KEPT = Counter(
     ["schema", "table", "reason"],
 )
 DEAD_LETTERS = Counter("cartridge_warp_dead_letters_total", "Changes that could not be applied", ["schema", "table"])
+SUPERSEDED = Counter(
+    "cartridge_warp_dead_letters_superseded_total",
+    "Dead letters that a later state of their document made void",
+    ["schema", "table"],
+)
 ERRORS = Counter("cartridge_warp_errors_total", "Errors by class", ["schema", "error_class"])
 STEP_SECONDS = Histogram(
     "cartridge_warp_step_seconds",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from warp.change import Change, Key, Record, RoutedChange
@@ -34,6 +35,26 @@ class StreamPoint:
     ts: int
 
 
+class TableFate(StrEnum):
+    """What happened to a whole table."""
+
+    DROPPED = "dropped"
+    """It is gone, or goes by another name now, with every document that it had."""
+    REPLACED = "replaced"
+    """It has other documents now, which the stream has not named: it must be read again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableEvent:
+    """Something that happened to a whole table at `ts`: its changes before that are void."""
+
+    table: str
+    fate: TableFate
+    ts: int
+    cause: str
+    """What the source calls it, in a few words: "drop", "rename of drafts to articles"."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamBatch:
     """What the stream had at hand. An empty batch means: nothing more for now, up to `end`."""
@@ -42,8 +63,8 @@ class StreamBatch:
     end: StreamPoint
     source_ts: int
     """The source's latest cluster time when it answered."""
-    notices: Sequence[str] = ()
-    """Events that change no document (drop, rename, …), each as one line for the log."""
+    events: Sequence[TableEvent] = ()
+    """What happened to whole tables between the first and the last change. Their `ts` says which changes they void."""
 
 
 class ChangeStream(Protocol):
@@ -135,6 +156,12 @@ class Source(Protocol):
 
     def extract(self, payload: bytes, position: str) -> bytes:
         """The bytes of the one change at that position, out of a payload that `decode` takes."""
+
+    def describe(self, payload: bytes) -> str:
+        """What the bytes of one change say, whole, as canonical Extended JSON: for a person to read."""
+
+    def key_hash(self, key: Key) -> int:
+        """The same number as `RoutedChange.key_hash` of every change of that document."""
 
     def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
         """The documents of those keys, in pieces of bounded size; all as of one time, `after` or later.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from warp.change import BEGINNING, Key, Partition, TableRef
 from warp.destinations.base import PartitionState
 from warp.evolution.shape import Shape
-from warp.metadata.base import DeadLetter, SchemaState, SnapshotState
+from warp.metadata.base import Block, LetterState, SchemaState, SnapshotState, StoredLetter
 from warp.sources.base import Chunk, StoredRow
 
 
@@ -55,6 +56,11 @@ class Known:
     snapshot: SnapshotState = SnapshotState.NONE
     documents_estimate: int = 0
     chunks: dict[int, ChunkState] = field(default_factory=dict)
+    last_chunk: int = 0
+    floor: int = 0
+    kept: int = 0
+    """Rows before this are kept although the source dropped the table."""
+    block: Block | None = None
 
 
 class Locks:
@@ -95,8 +101,10 @@ class MemoryDatabase:
         self.known: dict[TableRef, Known] = {}
         self.markers: dict[tuple[TableRef, int], Marker] = {}
         self.tombstones: dict[TableRef, dict[Key, int]] = {}
-        self.letters: dict[tuple[TableRef, str, Key], DeadLetter] = {}
+        self.letters: dict[tuple[TableRef, str, Key], StoredLetter] = {}
         self.errors: list[str] = []
+        self.audit: list[tuple[TableRef, str]] = []
+        """What was done to whole tables."""
         self.poison: set[Key] = set()
         """Keys of documents that can never be stored."""
         self.locks = Locks()
@@ -105,7 +113,35 @@ class MemoryDatabase:
         """What a marker says, whether it has been made or not."""
         known = self.known.get(partition.ref) or Known(partition.of)
         marker = self.markers.get((partition.ref, partition.number)) or Marker(known.partitions)
-        return PartitionState(position=marker.position, partitions=marker.partitions, snapshot_open=known.snapshot.open)
+        return PartitionState(
+            position=marker.position,
+            partitions=marker.partitions,
+            snapshot_open=known.snapshot.open,
+            floor=known.floor,
+            blocked=known.block is not None,
+        )
+
+    def unattended(self, ref: TableRef) -> bool:
+        """Whether no transaction has a marker or a chunk of a table, or loads rows of it."""
+        known = self.known.get(ref) or Known(1)
+        names: list[Hashable] = [("tombstones", ref), ("table", ref)]
+        names += [("marker", ref, number) for number in range(known.partitions)]
+        names += [("chunk", ref, number) for number in known.chunks]
+        return all(map(self.locks.free, names))
+
+    def open_letters(self) -> list[StoredLetter]:
+        """The dead letters that are open, oldest first."""
+        return [stored for stored in self.letters.values() if stored.state is LetterState.OPEN]
+
+    def letter(self, number: int) -> StoredLetter | None:
+        """The dead letter of that number."""
+        return next((stored for stored in self.letters.values() if stored.number == number), None)
+
+    def change_letter(self, number: int, **changes: Any) -> None:
+        """Keep a dead letter with other fields than it had."""
+        for place, stored in self.letters.items():
+            if stored.number == number:
+                self.letters[place] = replace(stored, **changes)
 
     def chunk(self, ref: TableRef, number: int) -> ChunkState | None:
         """A chunk that is to be loaded."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from warp.change import Key, TableRef
-from warp.destinations.base import Transaction
+from warp.destinations.base import OnDrop, Transaction
 from warp.errors import Fatal, Transient
 from warp.evolution.decide import Decision, decide
 from warp.evolution.infer import Seen
@@ -63,6 +63,40 @@ class MemoryDestination:
             self.database.shapes[ref] = decision.after
         return decision
 
+    def drop(self, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:
+        self._hook("destination.drop")
+        known = self.database.known.get(ref)
+        if known is None or max(known.floor, known.kept) >= ts:
+            return False
+        if not self.database.unattended(ref):
+            raise Transient("another transaction has the lock")
+        if on_drop is OnDrop.KEEP:
+            known.kept = ts
+        else:
+            known.floor = ts
+            self._remove(ref, 0, ts, soft=soft and on_drop is not OnDrop.DROP)
+        if on_drop is OnDrop.DROP and not self.database.rows.get(ref):
+            self.database.shapes.pop(ref, None)
+        self.database.audit.append((ref, f"dropped: {on_drop}"))
+        return True
+
+    def sweep(self, ref: TableRef, limit: int, *, soft: bool) -> int:
+        self._hook("destination.sweep")
+        known = self.database.known[ref]
+        if not self.database.unattended(ref):
+            raise Transient("another transaction has the lock")
+        return self._remove(ref, known.kept, known.floor, soft=soft, limit=limit)
+
+    def _remove(self, ref: TableRef, since: int, ts: int, *, soft: bool, limit: int | None = None) -> int:
+        rows = self.database.rows.get(ref, {})
+        gone = [key for key, row in rows.items() if since <= row.ts < ts and not (soft and row.is_deleted)][:limit]
+        for key in gone:
+            if soft:
+                rows[key] = Row(ts, rows[key].fields, is_deleted=True)
+            else:
+                del rows[key]
+        return len(gone)
+
     def tables(self, schema: str) -> dict[str, Shape]:
         self._hook("destination.tables")
         return {ref.table: shape for ref, shape in self.database.shapes.items() if ref.schema == schema}
@@ -83,7 +117,9 @@ class MemoryDestination:
         return len(self._present(ref))
 
     def _present(self, ref: TableRef) -> dict[Key, Row]:
-        return {key: row for key, row in self.database.rows.get(ref, {}).items() if not row.is_deleted}
+        kept = self.database.known[ref].kept if ref in self.database.known else 0
+        rows = self.database.rows.get(ref, {})
+        return {key: row for key, row in rows.items() if not row.is_deleted and row.ts >= kept}
 
     def close(self) -> None:
         """Nothing is held."""

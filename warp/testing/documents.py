@@ -104,6 +104,13 @@ def extract(payload: bytes, position: str) -> bytes:
     raise KeyError(position)
 
 
+def describe(payload: bytes) -> str:
+    """What one change says, as JSON."""
+    position, ts, operation, _, text, document, _ = orjson.loads(payload[_LENGTH_BYTES:])
+    said = {"position": position, "ts": ts, "operation": operation, "key": text, "document": document}
+    return orjson.dumps(said).decode()
+
+
 def _split(payload: bytes) -> Iterator[bytes]:
     at = 0
     while at < len(payload):

@@ -8,7 +8,15 @@ from datetime import UTC, datetime
 
 from warp.change import Partition, TableRef
 from warp.errors import Transient
-from warp.metadata.base import SchemaState, SnapshotState, TableState
+from warp.metadata.base import (
+    Block,
+    LetterFilter,
+    LetterState,
+    SchemaState,
+    SnapshotState,
+    StoredLetter,
+    TableState,
+)
 from warp.sources.base import Chunk, SourceTable, StreamPoint
 from warp.testing.database import ChunkState, Known, Marker, MemoryDatabase
 from warp.testing.hook import Hook, passing
@@ -31,7 +39,12 @@ class MemoryMetadata:
         self._hook("metadata.begin_schema")
         if name not in self._database.schemas:
             self._database.schemas[name] = SchemaState(
-                name=name, start_ts=start.ts, checkpoint=start, checkpointed_at=self._now(), source_ts=start.ts
+                name=name,
+                start_ts=start.ts,
+                checkpoint=start,
+                checkpointed_at=self._now(),
+                advanced_at=self._now(),
+                source_ts=start.ts,
             )
             for table in tables:
                 self._database.known[TableRef(name, table.name)] = Known(
@@ -49,6 +62,7 @@ class MemoryMetadata:
             ),
             source_ts=max(held.source_ts, source_ts),
             checkpointed_at=self._now(),
+            advanced_at=self._now() if checkpoint.position > held.checkpoint.position else held.advanced_at,
         )
 
     def markers(self, schema: str) -> dict[Partition, str]:
@@ -91,9 +105,35 @@ class MemoryMetadata:
         known = self._database.known[ref]
         if known.snapshot is not SnapshotState.PLANNED:
             return 0
-        known.chunks = {number: ChunkState(chunk.lower, chunk.upper) for number, chunk in enumerate(chunks, 1)}
+        known.chunks = {
+            number: ChunkState(chunk.lower, chunk.upper) for number, chunk in enumerate(chunks, known.last_chunk + 1)
+        }
+        known.last_chunk += len(known.chunks)
         known.snapshot = SnapshotState.LOADING
         return len(known.chunks)
+
+    def replace_table(self, ref: TableRef, ts: int, partitions: int, cause: str) -> bool:
+        self._hook("metadata.replace_table")
+        known = self._database.known.setdefault(ref, Known(partitions))
+        if known.floor >= ts:
+            return False
+        if not self._database.unattended(ref):
+            raise Transient("another transaction has the lock")
+        known.floor = ts
+        known.snapshot = SnapshotState.PLANNED
+        known.chunks = {}
+        self._database.audit.append((ref, "replaced"))
+        return True
+
+    def block(self, ref: TableRef, reason: str, remedy: str | None) -> None:
+        self._hook("metadata.block")
+        known = self._database.known.get(ref)
+        if known is not None and known.block is None:
+            known.block = Block(reason=reason, remedy=remedy, since=self._now())
+
+    def blocked(self, schema: str) -> set[str]:
+        self._hook("metadata.blocked")
+        return {ref.table for ref, known in self._of(schema) if known.block}
 
     def missing_chunks(self, ref: TableRef, limit: int) -> list[int]:
         self._hook("metadata.missing_chunks")
@@ -107,6 +147,45 @@ class MemoryMetadata:
             return False
         known.snapshot = SnapshotState.DONE
         self._database.tombstones.pop(ref, None)
+        return True
+
+    def letters(self, chosen: LetterFilter, limit: int | None) -> list[StoredLetter]:
+        self._hook("metadata.letters")
+        newest = sorted(self._database.letters.values(), key=lambda stored: -stored.number)
+        found = [stored for stored in newest if self._is_chosen(stored, chosen)][:limit]
+        return [replace(stored, letter=replace(stored.letter, payload=b"")) for stored in found]
+
+    def _is_chosen(self, stored: StoredLetter, chosen: LetterFilter) -> bool:
+        letter, age, error = stored.letter, self._now() - stored.parked_at, (chosen.error or "").lower()
+        return (
+            (chosen.numbers is None or stored.number in chosen.numbers)
+            and chosen.schema in (None, letter.ref.schema)
+            and chosen.table in (None, letter.ref.table)
+            and chosen.key in (None, letter.key.text)
+            and (error in letter.error.lower() or error == letter.error_class.lower())
+            and (chosen.older_than is None or age >= chosen.older_than)
+            and (chosen.newer_than is None or age <= chosen.newer_than)
+            and chosen.state in (None, stored.state)
+        )
+
+    def letter(self, number: int) -> StoredLetter | None:
+        self._hook("metadata.letter")
+        return self._database.letter(number)
+
+    def open_letters(self, schema: str, limit: int) -> dict[int, TableRef]:
+        self._hook("metadata.open_letters")
+        newest = reversed(self._database.open_letters())
+        ours = [(stored.number, stored.letter.ref) for stored in newest if stored.letter.ref.schema == schema]
+        return dict(ours[:limit])
+
+    def discard_letter(self, number: int) -> bool:
+        self._hook("metadata.discard_letter")
+        stored = self._database.letter(number)
+        if stored is None or stored.state is not LetterState.OPEN:
+            return False
+        if not self._database.locks.free(("letter", number)):
+            raise Transient("another transaction has the lock")
+        self._database.change_letter(number, state=LetterState.DISCARDED, resolved_at=self._now())
         return True
 
     def log_error(
@@ -133,5 +212,7 @@ class MemoryMetadata:
             chunks_loaded=sum(chunk.finished for chunk in known.chunks.values()),
             rows_loaded=sum(chunk.rows for chunk in known.chunks.values()),
             changes_applied=sum(marker.changes for marker in markers),
-            open_letters=sum(of == ref for of, _, _ in self._database.letters),
+            open_letters=sum(stored.letter.ref == ref for stored in self._database.open_letters()),
+            floor=known.floor,
+            blocked=known.block,
         )

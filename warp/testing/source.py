@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from warp.change import Change, Key, Operation, TableRef, cluster_seconds, cluster_time
-from warp.sources.base import AsOf, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint
+from warp.sources.base import AsOf, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint, TableEvent, TableFate
 from warp.testing import documents as toy
 from warp.testing.hook import Hook, passing
 from warp.testing.stream import Logged, MemoryStream
@@ -78,10 +78,16 @@ class MemorySource:
         self._append(Operation.DELETE, TableRef(schema, table), key, None)
 
     def drop(self, schema: str, table: str) -> None:
-        """Drop a table: an event that changes no document."""
+        """Drop a table with its documents."""
         self.documents.pop(TableRef(schema, table), None)
-        ts, position = self._stamp()
-        self.log.append(Logged(position, ts, TableRef(schema, table), toy.key_of(""), None, None))
+        self._happen(TableRef(schema, table), TableFate.DROPPED, "drop")
+
+    def rename(self, schema: str, table: str, to: str) -> None:
+        """Rename a table, over another one if there is one. Raises KeyError where the first does not exist."""
+        self.documents[TableRef(schema, to)] = self.documents.pop(TableRef(schema, table))
+        cause = f"rename of {table} to {to}"
+        self._happen(TableRef(schema, table), TableFate.DROPPED, cause)
+        self._happen(TableRef(schema, to), TableFate.REPLACED, cause)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -135,6 +141,12 @@ class MemorySource:
 
     def extract(self, payload: bytes, position: str) -> bytes:
         return toy.extract(payload, position)
+
+    def describe(self, payload: bytes) -> str:
+        return toy.describe(payload)
+
+    def key_hash(self, key: Key) -> int:
+        return toy.key_hash(key)
 
     def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
         self.hook("source.lookup")
@@ -201,6 +213,11 @@ class MemorySource:
         ts, position = self._stamp()
         raw = toy.encode(position, ts, operation, key, document, int(self._clock() * 1000))
         self.log.append(Logged(position, ts, ref, key, operation, raw))
+
+    def _happen(self, ref: TableRef, fate: TableFate, cause: str) -> None:
+        ts, position = self._stamp()
+        event = TableEvent(table=ref.table, fate=fate, ts=ts, cause=cause)
+        self.log.append(Logged(position, ts, ref, toy.key_of(""), None, None, event))
 
     def _now(self) -> int:
         self._ts = max(self._ts, cluster_time(int(self._clock()), 0))

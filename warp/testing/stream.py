@@ -7,13 +7,13 @@ from typing import NamedTuple, Protocol
 
 from warp.change import Key, Operation, RoutedChange, TableRef
 from warp.errors import StreamInvalid, StreamLost
-from warp.sources.base import StreamBatch, StreamPoint
+from warp.sources.base import StreamBatch, StreamPoint, TableEvent
 from warp.testing import documents as toy
 from warp.testing.hook import Hook
 
 
 class Logged(NamedTuple):
-    """One change in the source's log. `raw` is None for an event that changes no document."""
+    """One change in the source's log, or one event that changes no document."""
 
     position: str
     ts: int
@@ -21,6 +21,7 @@ class Logged(NamedTuple):
     key: Key
     operation: Operation | None
     raw: bytes | None
+    event: TableEvent | None = None
 
 
 class Followed(Protocol):
@@ -70,7 +71,7 @@ class MemoryStream:
             ],
             end=self.point,
             source_ts=source.end().ts,
-            notices=[f"drop {logged.ref.table}" for logged in ours if logged.raw is None],
+            events=[logged.event for logged in ours if logged.event is not None],
         )
 
     def close(self) -> None:

@@ -6,13 +6,15 @@ A lock that another transaction has is refused at once with Transient, as Postgr
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 from warp.change import Delete, Key, Partition, Record, TableRef, Write
 from warp.destinations.base import PartitionState, Written
 from warp.errors import Poison, Transient
 from warp.evolution.shape import Shape
-from warp.metadata.base import DeadLetter
+from warp.metadata.base import DeadLetter, LetterState, StoredLetter
 from warp.sources.base import Chunk, StoredJson, StoredRow
 from warp.testing.database import Known, Marker, MemoryDatabase, Row
 from warp.testing.hook import Hook
@@ -82,7 +84,9 @@ class MemoryTransaction:
 
     def _may_load(self, ref: TableRef, row: Row | None, write: Write) -> bool:
         """What was read at a time may be older than a change of that very time: it loses."""
-        return (row is None or row.ts < write.ts) and not self._is_buried(ref, write)
+        known = self._database.known.get(ref)
+        is_void = known is not None and write.ts < known.floor
+        return (row is None or row.ts < write.ts) and not is_void and not self._is_buried(ref, write)
 
     def _is_buried(self, ref: TableRef, write: Write) -> bool:
         return self._database.tombstones.get(ref, {}).get(write.key, -1) >= write.ts
@@ -101,6 +105,7 @@ class MemoryTransaction:
                 written.upserted += 1
             else:
                 written.stale += 1
+        written.superseded = self._supersede(ref, writes)
         return written
 
     def delete(
@@ -119,6 +124,7 @@ class MemoryTransaction:
                 continue
             self._rows[ref, delete.key] = Row(delete.ts, row.fields, is_deleted=True) if soft else None
             written.deleted += 1
+        written.superseded = self._supersede(ref, deletes)
         return written
 
     @staticmethod
@@ -162,8 +168,65 @@ class MemoryTransaction:
         for letter in letters:
             self._at_commit.append(partial(self._keep, letter))
 
+    def unblock(self, ref: TableRef) -> None:
+        self._hook("transaction.unblock")
+        self._at_commit.append(partial(self._unblock, ref))
+
+    def _unblock(self, ref: TableRef) -> None:
+        self._database.known[ref].block = None
+
     def _keep(self, letter: DeadLetter) -> None:
-        self._database.letters.setdefault((letter.ref, letter.position, letter.key), letter)
+        letters = self._database.letters
+        stored = StoredLetter(
+            number=len(letters) + 1,
+            letter=letter,
+            state=LetterState.OPEN,
+            attempts=1,
+            parked_at=self._now(),
+            resolved_at=None,
+        )
+        letters.setdefault((letter.ref, letter.position, letter.key), stored)
+
+    def lock_letter(self, number: int) -> StoredLetter | None:
+        self._hook("transaction.lock_letter")
+        self._require(("letter", number))
+        stored = self._database.letter(number)
+        return stored if stored is not None and stored.state is LetterState.OPEN else None
+
+    def settle_letter(self, number: int, state: LetterState) -> None:
+        self._hook("transaction.settle_letter")
+        self._at_commit.append(partial(self._settle, number, state, int(state is LetterState.APPLIED)))
+
+    def fail_letter(self, number: int, error_class: str, error: str, traceback: str) -> None:
+        self._hook("transaction.fail_letter")
+        self._at_commit.append(partial(self._fail, number, error_class, error, traceback))
+
+    def _settle(self, number: int, state: LetterState, attempts: int = 0) -> None:
+        stored = self._database.letter(number)
+        assert stored is not None
+        self._database.change_letter(number, state=state, resolved_at=self._now(), attempts=stored.attempts + attempts)
+
+    def _fail(self, number: int, error_class: str, error: str, traceback: str) -> None:
+        stored = self._database.letter(number)
+        assert stored is not None
+        letter = replace(stored.letter, error_class=error_class, error=error, traceback=traceback)
+        self._database.change_letter(number, letter=letter, attempts=stored.attempts + 1)
+
+    def _supersede(self, ref: TableRef, states: Sequence[Write] | Sequence[Delete]) -> int:
+        """Replays of the same document wait for this transaction, and this one for them."""
+        stamps = {state.key: state.ts for state in states}
+        void = [
+            stored.number
+            for stored in self._database.open_letters()
+            if stored.letter.ref == ref and stored.letter.ts <= stamps.get(stored.letter.key, -1)
+        ]
+        for number in void:
+            self._require(("letter", number))
+            self._at_commit.append(partial(self._settle, number, LetterState.SUPERSEDED))
+        return len(void)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._database.clock(), UTC)
 
     def _row(self, ref: TableRef, key: Key) -> Row | None:
         if (ref, key) in self._rows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg
 from psycopg import sql
 
@@ -25,6 +27,10 @@ def evolve(connection: psycopg.Connection, ref: TableRef, seen: Seen, *, soft_de
     decision = decide(registry.current(connection, ref), seen, soft_delete=soft_delete)
     if not decision.changes:
         return decision
+    if decision.before is None:
+        # A table of that name may have been dropped.
+        version = registry.version(connection, ref) + 1
+        decision = replace(decision, after=replace(decision.after, version=version))
     if decision.before is None:
         _refuse_foreign(connection, ref)
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(target(ref)[0])))

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from warp.change import Key, TableRef
-from warp.destinations.base import Transaction
-from warp.destinations.postgresql import ddl, read_back
+from warp.destinations.base import OnDrop, Transaction
+from warp.destinations.postgresql import ddl, read_back, removal
 from warp.destinations.postgresql.client import Client
 from warp.destinations.postgresql.stage import Stages
 from warp.destinations.postgresql.transaction import PostgresTransaction
@@ -59,6 +59,14 @@ class PostgresDestination:
     def evolve(self, ref: TableRef, seen: Seen, *, soft_delete: bool, cause: str) -> Decision:
         with self._client.connection() as connection, connection.transaction():
             return ddl.evolve(connection, ref, seen, soft_delete=soft_delete, cause=cause)
+
+    def drop(self, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:
+        with self._client.connection() as connection, connection.transaction():
+            return removal.drop(connection, ref, ts, on_drop, soft=soft, cause=cause)
+
+    def sweep(self, ref: TableRef, limit: int, *, soft: bool) -> int:
+        with self._client.connection() as connection, connection.transaction():
+            return removal.sweep(connection, ref, limit, soft=soft)
 
     def tables(self, schema: str) -> dict[str, Shape]:
         with self._client.connection() as connection:

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from warp.change import Key, TableRef
 from warp.destinations.postgresql.names import cell_key, field_name, key_cell, parametric, target
-from warp.destinations.postgresql.rows import EXTRA, KEY
+from warp.destinations.postgresql.rows import EXTRA, KEY, TS
 from warp.destinations.postgresql.transaction import key_type
 from warp.evolution.shape import Column, Shape
 from warp.sources.base import StoredJson, StoredRow
@@ -27,13 +27,15 @@ def rows(connection: psycopg.Connection, ref: TableRef, shape: Shape, keys: Sequ
     """The rows of those keys."""
     cells = {key_cell(shape, key): key for key in keys}
     columns = list(shape.columns.items())
-    query = sql.SQL("SELECT {key}::text, {extra}{columns} FROM {table} WHERE {key} = ANY(%s::{type}[]){alive}").format(
+    query = sql.SQL(
+        "SELECT {key}::text, {extra}{columns} FROM {table} WHERE {key} = ANY(%s::{type}[]) AND {alive}"
+    ).format(
         key=sql.Identifier(KEY),
         extra=sql.Identifier(EXTRA),
         columns=sql.SQL("").join(sql.SQL(", {}").format(parametric(column.name)) for _, column in columns),
         table=parametric(*target(ref)),
         type=key_type(shape),
-        alive=_alive(shape, "AND"),
+        alive=_alive(ref, shape),
     )
     if key_type(shape) == sql.SQL("bigint"):
         wanted: list[Any] = [int(cell) for cell in cells if not cell.startswith(("{", '"'))]
@@ -45,26 +47,35 @@ def rows(connection: psycopg.Connection, ref: TableRef, shape: Shape, keys: Sequ
 
 def keys(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
     """The keys of all rows, by a server-side cursor."""
-    query = sql.SQL("SELECT {}::text FROM {}{}").format(
-        sql.Identifier(KEY), sql.Identifier(*target(ref)), _alive(shape, "WHERE")
+    query = sql.SQL("SELECT {}::text FROM {} WHERE {}").format(
+        sql.Identifier(KEY), parametric(*target(ref)), _alive(ref, shape)
     )
     with connection.transaction(), connection.cursor(name=f"keys_{uuid4().hex}") as cursor:
-        cursor.execute(query)
+        cursor.execute(query, [])
         while batch := cursor.fetchmany(BATCH):
             yield [cell_key(shape, cell) for (cell,) in batch]
 
 
 def count(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> int:
     """How many rows there are."""
-    query = sql.SQL("SELECT count(*) FROM {}{}").format(sql.Identifier(*target(ref)), _alive(shape, "WHERE"))
-    row = connection.execute(query).fetchone()
+    query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(parametric(*target(ref)), _alive(ref, shape))
+    row = connection.execute(query, []).fetchone()
     return int(row[0]) if row else 0
 
 
-def _alive(shape: Shape, word: str) -> sql.SQL:
-    if not shape.soft_delete:
-        return sql.SQL("")
-    return sql.SQL(" AND NOT is_deleted") if word == "AND" else sql.SQL(" WHERE NOT is_deleted")
+def _alive(ref: TableRef, shape: Shape) -> sql.SQL:
+    """Neither softly deleted, nor kept from a table that the source dropped."""
+    kept = sql.SQL(
+        "{ts} >= coalesce((SELECT kept_ts FROM cartridge_warp.sync_tables "
+        "WHERE schema_name = {schema} AND table_name = {table}), 0){softly}"
+    ).format(
+        ts=sql.Identifier(TS),
+        schema=sql.Literal(ref.schema),
+        table=sql.Literal(ref.table),
+        softly=sql.SQL(" AND NOT is_deleted" if shape.soft_delete else ""),
+    )
+    # A statement with parameters takes a single per cent sign for one of them.
+    return sql.SQL(kept.as_string().replace("%", "%%"))
 
 
 def _row(columns: Sequence[tuple[str, Column]], extra: StoredJson | None, values: Sequence[Any]) -> StoredRow:

@@ -13,9 +13,11 @@ from warp.destinations.postgresql.errors import translated
 from warp.destinations.postgresql.names import key_cell, parametric, target
 from warp.destinations.postgresql.rows import KEY, TS, columns, lines
 from warp.destinations.postgresql.stage import Stages
+from warp.errors import Transient
 from warp.evolution.shape import Shape
+from warp.metadata import letters as dead_letters
 from warp.metadata import progress, registry
-from warp.metadata.base import DeadLetter
+from warp.metadata.base import DeadLetter, LetterState, StoredLetter
 from warp.sources.base import Chunk
 
 _COPY_BYTES = 256 * 1024
@@ -34,6 +36,7 @@ class PostgresTransaction:
         self._shapes = shapes
         self._where = where
         self._used: list[sql.Identifier] = []
+        self._letters: bool | None = None
 
     def lock_partition(self, partition: Partition) -> PartitionState | None:
         return progress.lock_partition(self._connection, partition)
@@ -46,7 +49,13 @@ class PostgresTransaction:
         if shape is None:
             return None
         # ALTER TABLE needs a stronger lock: from here on the shape stands still. It may have changed just before.
-        self._connection.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(sql.Identifier(*target(ref))))
+        lock = sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(sql.Identifier(*target(ref)))
+        try:
+            self._connection.execute(lock)
+        except psycopg.errors.UndefinedTable:
+            if self._shapes.pop(ref, None) is None:
+                raise
+            raise Transient(f"the table {ref} is there no more") from None
         if registry.version(self._connection, ref) != shape.version:
             shape = registry.current(self._connection, ref)
             assert shape is not None
@@ -87,7 +96,16 @@ class PostgresTransaction:
                 cursor.execute(_upsert(statement, ref, shape, stage))
                 written.upserted = cursor.rowcount
         written.stale = len(writes) - written.upserted
+        written.superseded = self._supersede(ref, writes)
         return written
+
+    def _supersede(self, ref: TableRef, states: Sequence[Write] | Sequence[Delete]) -> int:
+        # Asked once: letters that are parked meanwhile are those of chunks, whose documents are looked up again.
+        if self._letters is None:
+            self._letters = dead_letters.any_open(self._connection, ref)
+        if not self._letters:
+            return 0
+        return dead_letters.supersede(self._connection, ref, ((state.key, state.ts) for state in states))
 
     def delete(
         self, ref: TableRef, shape: Shape, deletes: Sequence[Delete], *, soft: bool, tombstones: bool
@@ -107,7 +125,7 @@ class PostgresTransaction:
             done = self._connection.execute(statement, [cells, stamps, seconds]).rowcount
         else:
             done = self._connection.execute(statement, [cells, stamps]).rowcount
-        return Written(deleted=done, stale=len(deletes) - done)
+        return Written(deleted=done, stale=len(deletes) - done, superseded=self._supersede(ref, deletes))
 
     def advance(self, partition: Partition, position: str, ts: int, changes: int) -> None:
         progress.advance(self._connection, partition, position, ts, changes)
@@ -119,7 +137,19 @@ class PostgresTransaction:
         progress.finish_chunk(self._connection, ref, chunk)
 
     def park(self, letters: Sequence[DeadLetter]) -> None:
-        progress.park(self._connection, letters)
+        dead_letters.park(self._connection, letters)
+
+    def lock_letter(self, number: int) -> StoredLetter | None:
+        return dead_letters.lock(self._connection, number)
+
+    def settle_letter(self, number: int, state: LetterState) -> None:
+        dead_letters.settle(self._connection, number, state)
+
+    def fail_letter(self, number: int, error_class: str, error: str, traceback: str) -> None:
+        dead_letters.fail(self._connection, number, error_class, error, traceback)
+
+    def unblock(self, ref: TableRef) -> None:
+        progress.unblock(self._connection, ref)
 
 
 def _key_text(write: Write) -> str:
@@ -140,6 +170,8 @@ _SNAPSHOT = sql.SQL(
     f"{_INSERT} WHERE NOT EXISTS (SELECT FROM cartridge_warp.tombstones AS gone "
     "WHERE gone.schema_name = {schema_name} AND gone.table_name = {table_name} "
     "AND md5(gone.key) = md5(new.{key}::text) AND gone.key = new.{key}::text AND gone.ts >= new.{ts}) "
+    "AND new.{ts} >= coalesce((SELECT floor_ts FROM cartridge_warp.sync_tables "
+    "WHERE schema_name = {schema_name} AND table_name = {table_name}), 0) "
     f"{_ON_CONFLICT} < excluded.{{ts}}"
 )
 """A row that was read at a time may be older than a change of that very time: it loses."""

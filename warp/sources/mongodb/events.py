@@ -15,7 +15,7 @@ from bson import DatetimeMS
 
 from warp.change import TS_COUNTER_BITS, Change, Operation, cluster_time
 from warp.sources.mongodb.codec import OPTIONS, key_of, record_of
-from warp.sources.mongodb.extended_json import WRAPPER_NAME
+from warp.sources.mongodb.extended_json import WRAPPER_NAME, canonical_bytes
 from warp.values import milliseconds
 
 _OPERATIONS = {operation.value: operation for operation in Operation}
@@ -167,6 +167,11 @@ def extract(payload: bytes, position: str) -> bytes:
             return raw
         at += size
     raise KeyError(position)
+
+
+def describe(raw: bytes) -> str:
+    """One change event whole, as canonical Extended JSON."""
+    return canonical_bytes(bson.decode(raw, OPTIONS)).decode()
 
 
 def _change(event: dict[str, Any], suspicious: bool) -> Change:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import bson
 from bson import Timestamp
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError as DriverConfigurationError
@@ -16,10 +17,11 @@ from warp.config.secrets import redact
 from warp.errors import Fatal, StreamInvalid
 from warp.sources.base import AsOf, ChangeStream, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint
 from warp.sources.mongodb import events, reads
-from warp.sources.mongodb.codec import key_of
+from warp.sources.mongodb.codec import OPTIONS, key_hash, key_of, key_value
 from warp.sources.mongodb.errors import translated
 from warp.sources.mongodb.parse import same_as_stored
 from warp.sources.mongodb.stream import MongoChangeStream
+from warp.sources.mongodb.table_events import is_mirrored
 
 SELECTION_TIMEOUT_MS = 10_000
 SOCKET_TIMEOUT_MS = 60_000
@@ -74,7 +76,7 @@ class MongoSource:
             found = []
             for info in database.list_collections(filter={"type": "collection"}):
                 name = info["name"]
-                if name.startswith("system."):
+                if not is_mirrored(name):
                     continue
                 stats = next(database[name].aggregate([{"$collStats": {"storageStats": {}}}]))["storageStats"]
                 found.append(SourceTable(name=name, documents=stats.get("count", 0), size_bytes=stats.get("size", 0)))
@@ -109,6 +111,12 @@ class MongoSource:
 
     def extract(self, payload: bytes, position: str) -> bytes:
         return events.extract(payload, position)
+
+    def describe(self, payload: bytes) -> str:
+        return events.describe(payload)
+
+    def key_hash(self, key: Key) -> int:
+        return key_hash(bson.encode({"_id": key_value(key)}, codec_options=OPTIONS))
 
     def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
         with translated(self._where), reads.snapshot(self._client, schema, after) as taken:

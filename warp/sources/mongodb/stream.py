@@ -19,10 +19,11 @@ from pymongo.errors import PyMongoError
 
 from warp.change import TS_COUNTER_BITS, RoutedChange, cluster_time
 from warp.errors import StreamInvalid
-from warp.sources.base import StreamBatch, StreamPoint
+from warp.sources.base import StreamBatch, StreamPoint, TableEvent
 from warp.sources.mongodb.codec import key_hash
 from warp.sources.mongodb.errors import Doing, translated
 from warp.sources.mongodb.events import DOCUMENT_OPERATIONS, resume_token, route, token_of, ts_of
+from warp.sources.mongodb.table_events import is_mirrored, table_events
 
 _RAW = CodecOptions(document_class=RawBSONDocument)
 _CURSOR_COLLECTION = "$cmd.aggregate"
@@ -107,22 +108,22 @@ class MongoChangeStream:
 
     def _batch(self, events: Any, token: RawBSONDocument | None, answered: Timestamp | None) -> StreamBatch:
         changes: list[RoutedChange] = []
-        notices: list[str] = []
+        happened: list[TableEvent] = []
         for document in events:
             raw = document.raw
             if raw.__class__ is not bytes:  # large replies come as views of one buffer
                 raw = bytes(raw)
             event = route(raw)
-            if event.operation in DOCUMENT_OPERATIONS:
+            if event.operation not in DOCUMENT_OPERATIONS:
+                happened.extend(table_events(raw))
+            elif is_mirrored(event.collection):
                 changes.append(
                     RoutedChange(event.collection, key_hash(event.document_key), event.position, event.ts, raw)
                 )
-            else:
-                notices.append(f"{event.operation} {event.collection}".strip())
         if token is not None:
             position = resume_token(bytes(token.raw))
             self.point = StreamPoint(position=position, ts=ts_of(position))
         elif changes:
             self.point = StreamPoint(position=changes[-1].position, ts=changes[-1].ts)
         source_ts = self.point.ts if answered is None else cluster_time(answered.time, answered.inc)
-        return StreamBatch(changes=changes, end=self.point, source_ts=source_ts, notices=notices)
+        return StreamBatch(changes=changes, end=self.point, source_ts=source_ts, events=happened)

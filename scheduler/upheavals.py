@@ -1,0 +1,79 @@
+"""What happens to whole tables: dropped, replaced, or cut off from their history. Each is done once, and noted.
+
+Doing any of it again, or late, changes nothing: it concerns only what is older than the time at which it happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from warp.change import TableRef
+from warp.destinations.base import Destination, OnDrop
+from warp.errors import StreamLost
+from warp.monitoring.logging import get_logger
+from warp.sources.base import Source, TableEvent, TableFate
+
+
+class TableFateSettings(Protocol):
+    """The settings of a table that concern its end."""
+
+    @property
+    def deletion_strategy(self) -> str:
+        """`soft` or `hard`."""
+
+    @property
+    def on_drop(self) -> OnDrop:
+        """What becomes of its rows."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions a new one gets."""
+
+
+class Upheavals:
+    """Carries out what happens to the tables of one schema."""
+
+    def __init__(
+        self, schema: str, source: Source, destination: Destination, settings: Callable[[str], TableFateSettings]
+    ) -> None:
+        self._schema = schema
+        self._source = source
+        self._destination = destination
+        self._settings = settings
+        self._log = get_logger(__name__).bind(schema=schema)
+
+    def happened(self, event: TableEvent) -> None:
+        """The stream says that something happened to a table."""
+        if event.fate is TableFate.DROPPED:
+            self._dropped(event.table, event.ts, event.cause)
+        else:
+            self._replaced(event.table, event.ts, event.cause)
+
+    def history_lost(self, lost: StreamLost) -> None:
+        """The changes after the checkpoint are gone for ever: read every table again, and go on from now."""
+        self._log.error("the source's history is lost, all tables are read again", reason=str(lost), remedy=lost.remedy)
+        metadata = self._destination.metadata
+        stream = self._source.open_stream(self._schema, None)
+        start = stream.point
+        stream.close()
+        # Listed after that point: what is created later comes by the stream.
+        present = {table.name for table in self._source.tables(self._schema)}
+        for table in sorted(metadata.partitions(self._schema).keys() - present):
+            self._dropped(table, start.ts, "gone when the history was lost")
+        for table in sorted(present):
+            self._replaced(table, start.ts, "the history was lost")
+        # Last: until here the loss is found again, by whoever comes next.
+        metadata.save_checkpoint(self._schema, start, start.ts)
+
+    def _dropped(self, table: str, ts: int, cause: str) -> None:
+        settings = self._settings(table)
+        soft = settings.deletion_strategy == "soft"
+        ref = TableRef(self._schema, table)
+        if self._destination.drop(ref, ts, settings.on_drop, soft=soft, cause=cause):
+            self._log.warning("source table dropped", table=table, cause=cause, rows=settings.on_drop.value)
+
+    def _replaced(self, table: str, ts: int, cause: str) -> None:
+        ref = TableRef(self._schema, table)
+        if self._destination.metadata.replace_table(ref, ts, self._settings(table).partitions, cause):
+            self._log.warning("source table replaced, it is read again", table=table, cause=cause)

@@ -1,0 +1,94 @@
+"""Rows that go because their whole table went, or because a snapshot did not meet them. One table, one transaction."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from warp.change import TableRef, cluster_seconds
+from warp.destinations.base import OnDrop
+from warp.destinations.postgresql.names import target
+from warp.destinations.postgresql.rows import TS
+from warp.evolution.shape import Shape
+from warp.metadata import audit, floors, registry
+
+
+def drop(connection: psycopg.Connection, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:
+    """See `warp.destinations.base.Destination.drop`; within the caller's transaction."""
+    known = floors.lock(connection, ref)
+    if known is None or max(known) >= ts:
+        return False
+    rows = 0
+    if on_drop is OnDrop.KEEP:
+        floors.keep(connection, ref, ts)
+    else:
+        floors.raise_to(connection, ref, ts)
+        # As deletes that leave tombstones do: a chunk must not bring back what is deleted here.
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(ref)])
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shape ' || %s, 0))", [str(ref)])
+        # As many rows as there are: no time is too long for that.
+        connection.execute("SET LOCAL statement_timeout = 0")
+        if shape := registry.current(connection, ref):
+            rows = _remove(connection, ref, shape, ts, on_drop, soft=soft)
+    audit.record(connection, *ref, f"source table dropped: {on_drop}", {"cause": cause, "ts": ts, "rows": rows})
+    return True
+
+
+def _remove(
+    connection: psycopg.Connection, ref: TableRef, shape: Shape, ts: int, on_drop: OnDrop, *, soft: bool
+) -> int:
+    table = sql.Identifier(*target(ref))
+    if on_drop is OnDrop.TRUNCATE and soft and shape.soft_delete:
+        return connection.execute(_MARK.format(table=table, ts=sql.Literal(ts), stamp=_stamp(ts))).rowcount
+    if on_drop is OnDrop.DROP:
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
+    rows = connection.execute(sql.SQL("DELETE FROM {} WHERE {} < %s").format(table, sql.Identifier(TS)), [ts]).rowcount
+    if on_drop is OnDrop.DROP and not connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(table)).rowcount:
+        connection.execute(sql.SQL("DROP TABLE {}").format(table))
+        registry.forget(connection, ref, "the source dropped it")
+    return rows
+
+
+_MARK = sql.SQL(
+    "UPDATE {table} SET is_deleted = true, deleted_at = {stamp}, _warp_ts = {ts} "
+    "WHERE _warp_ts < {ts} AND NOT is_deleted"
+)
+
+
+def sweep(connection: psycopg.Connection, ref: TableRef, limit: int, *, soft: bool) -> int:
+    """See `warp.destinations.base.Destination.sweep`; within the caller's transaction."""
+    shape = registry.current(connection, ref)
+    row = connection.execute(
+        "SELECT floor_ts, kept_ts FROM cartridge_warp.sync_tables WHERE schema_name = %s AND table_name = %s", [*ref]
+    ).fetchone()
+    if shape is None or row is None or row[0] <= row[1]:
+        return 0
+    floor, kept = row
+    soft = soft and shape.soft_delete
+    statement = (_SWEEP_SOFTLY if soft else _SWEEP).format(
+        table=sql.Identifier(*target(ref)),
+        swept=_SWEPT.format(
+            kept=sql.Literal(kept), floor=sql.Literal(floor), alive=sql.SQL("AND NOT is_deleted" if soft else "")
+        ),
+        limit=sql.Literal(limit),
+        floor=sql.Literal(floor),
+        stamp=_stamp(floor),
+    )
+    connection.execute("SET LOCAL statement_timeout = 0")
+    swept = connection.execute(statement).rowcount
+    if swept:
+        audit.record(connection, *ref, "rows swept", {"rows": swept, "ts": floor})
+    return swept
+
+
+_SWEPT = sql.SQL("_warp_ts >= {kept} AND _warp_ts < {floor} {alive}")
+# The condition twice: a row may have been written anew since it was found.
+_FOUND = "WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {swept} LIMIT {limit})) AND {swept}"
+_SWEEP = sql.SQL(f"DELETE FROM {{table}} {_FOUND}")
+_SWEEP_SOFTLY = sql.SQL(
+    f"UPDATE {{table}} SET is_deleted = true, deleted_at = {{stamp}}, _warp_ts = {{floor}} {_FOUND}"
+)
+
+
+def _stamp(ts: int) -> sql.Composed:
+    return sql.SQL("to_timestamp({})").format(sql.Literal(cluster_seconds(ts)))

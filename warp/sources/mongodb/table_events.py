@@ -1,0 +1,43 @@
+"""Change events of whole collections, and which collections are no one's to mirror.
+
+Source: MongoDB manual, "Change Events": drop, rename, dropDatabase, invalidate. `$out`, `mapReduce` and a rename from
+another database write a temporary collection, and rename it over the target: all of them end as one rename.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import bson
+
+from warp.change import cluster_time
+from warp.sources.base import TableEvent, TableFate
+from warp.sources.mongodb.codec import OPTIONS
+
+_NEVER_BEGIN = ("system.", "tmp.agg_out.", "tmp.mr.")
+_NEVER_END = ".renameCollection"
+
+
+def is_mirrored(collection: str) -> bool:
+    """Whether a collection is one of a user's, and not MongoDB's own, or one that it is about to rename."""
+    return not collection.startswith(_NEVER_BEGIN) and not collection.endswith(_NEVER_END)
+
+
+def table_events(raw: bytes) -> Iterator[TableEvent]:
+    """What an event that is not of a document means for the tables of its database: nothing, or one or two things.
+
+    dropDatabase and invalidate mean nothing more than the drops that come before them.
+    """
+    event = bson.decode(raw, OPTIONS)
+    stamp = event["clusterTime"]
+    ts = cluster_time(stamp.time, stamp.inc)
+    match event:
+        case {"operationType": "drop", "ns": {"coll": str(dropped)}} if is_mirrored(dropped):
+            yield TableEvent(table=dropped, fate=TableFate.DROPPED, ts=ts, cause="drop")
+        case {"operationType": "rename", "ns": {"db": database, "coll": str(before)}, "to": target}:
+            after = target["coll"]
+            cause = f"rename of {before} to {after}"
+            if is_mirrored(before):
+                yield TableEvent(table=before, fate=TableFate.DROPPED, ts=ts, cause=cause)
+            if target["db"] == database and is_mirrored(after):
+                yield TableEvent(table=after, fate=TableFate.REPLACED, ts=ts, cause=cause)

@@ -1,0 +1,112 @@
+"""Writing the last states of documents: what every apply step and every replay of a dead letter does in between.
+
+The table is given the shape that it needs outside of the transaction, which begins again then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import TypeVar
+
+from warp.change import Change, Delete, TableRef, Write
+from warp.config import TableSettings
+from warp.destinations.base import Destination, Transaction, Written, merged
+from warp.errors import Poison
+from warp.evolution.decide import decide
+from warp.evolution.infer import Seen
+from warp.evolution.shape import Shape
+from warp.sources.base import Source
+from workers.report import Report
+from workers.sequence import Coalesced
+from workers.write import write_all
+
+_Result = TypeVar("_Result")
+
+
+class ShapeTooSmall(Exception):
+    """The table must be given columns first, outside of this transaction."""
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__("the table must evolve")
+        self.seen = seen
+
+
+class Writer:
+    """Writes to tables, in transactions that it opens. For one thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        destination: Destination,
+        *,
+        settings: Callable[[TableRef], TableSettings],
+        report: Report,
+    ) -> None:
+        """`settings` of a table."""
+        self._source = source
+        self._destination = destination
+        self._settings = settings
+        self._report = report
+
+    def transact(self, ref: TableRef, cause: str, work: Callable[[Transaction], _Result]) -> _Result:
+        """What `work` returns, its transaction committed; it is called again whenever the table had to evolve for it.
+
+        `cause` is why that was, for the registry of shapes. Raises whatever `work` or the commit raises.
+        """
+        while True:
+            try:
+                with self._destination.transaction() as transaction:
+                    return work(transaction)
+            except ShapeTooSmall as small:
+                soft = self._settings(ref).deletion_strategy == "soft"
+                self._report.evolved(ref, self._destination.evolve(ref, small.seen, soft_delete=soft, cause=cause))
+
+    def write(
+        self, transaction: Transaction, ref: TableRef, final: Coalesced, *, tombstones: bool
+    ) -> tuple[Written, list[tuple[Write, Poison]]]:
+        """Write what changes come to; documents that can never be stored come back with the reason.
+
+        Deletes first: where they leave tombstones, they take a lock that must come before those of rows.
+        """
+        settings = self._settings(ref)
+        deletes = [Delete(change.key, change.ts) for change in final.deletes]
+        whole = [Write(change.key, change.ts, change.record or {}) for change in final.whole]
+        done: list[Written] = []
+        poison: list[tuple[Write, Poison]] = []
+        shape = transaction.shape(ref)
+        for writes in chain([whole], self._looked_up(ref, final.lookups)):
+            shape = fitting(shape, writes, deletes, settings)
+            if shape is None:
+                continue
+            soft = settings.deletion_strategy == "soft"
+            done.append(transaction.delete(ref, shape, deletes, soft=soft, tombstones=tombstones))
+            deletes = []
+            written, refused = write_all(partial(transaction.upsert, ref, shape), writes)
+            done.append(written)
+            poison += refused
+        return merged(done), poison
+
+    def _looked_up(self, ref: TableRef, changes: Sequence[Change]) -> Iterator[list[Write]]:
+        """Updates with the document as it was at one time after them; what is missing then was deleted, and the stream
+        will say so. Changes up to that time, which are still to come, find their row newer than they are."""
+        if changes:
+            keys, after = [change.key for change in changes], max(change.ts for change in changes)
+            for ts, documents in self._source.lookup(ref.schema, ref.table, keys, after):
+                yield [Write(key, ts, record) for key, record in documents]
+
+
+def fitting(
+    shape: Shape | None, writes: Sequence[Write], deletes: Sequence[Delete], settings: TableSettings
+) -> Shape | None:
+    """The shape, if it takes all that; None where there is no table and no need of one. Raises ShapeTooSmall."""
+    seen = Seen()
+    seen.add_keys(write.key for write in writes)
+    seen.add_keys(delete.key for delete in deletes)
+    seen.add_records((write.record for write in writes), shape)
+    if shape is None and seen.first_key_kind is None:
+        return None
+    if shape is None or decide(shape, seen, soft_delete=settings.deletion_strategy == "soft").changes:
+        raise ShapeTooSmall(seen)
+    return shape
