@@ -1,6 +1,7 @@
 """First loads: planned as chunks in PostgreSQL, handed to the workers a few at a time, closed when all are loaded.
 
-A table that is read again, because the source replaced it or lost its history, is swept first: what was not met is gone.
+A table that is read again, because the source replaced it or lost its history, is swept then: rows that were not met
+have no document any more.
 """
 
 from __future__ import annotations

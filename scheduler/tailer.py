@@ -12,9 +12,10 @@ from typing import Protocol
 from uuid import uuid4
 
 from scheduler.pending import Pending
+from scheduler.repartition import Repartition
 from scheduler.routing import Router
 from scheduler.upheavals import TableFateSettings, Upheavals
-from warp.change import BEGINNING, Partition, RoutedChange, TableRef, cluster_seconds
+from warp.change import BEGINNING, Partition, RoutedChange, cluster_seconds
 from warp.destinations.base import Destination
 from warp.errors import StreamInvalid, StreamLost
 from warp.metadata.base import SchemaState
@@ -78,8 +79,7 @@ class Tailer:
         self._source_ts = 0
         self._blocked: set[str] = set()
         """Tables to which nothing can be applied: the others go on without them."""
-        self._switching: dict[str, str] = {}
-        """Tables that are to have another number of partitions, each with the position its markers have reached."""
+        self._repartition = Repartition(schema, self._metadata, lambda table: settings(table).partitions)
         self._metrics = TailerMetrics(schema)
         self._log = get_logger(__name__).bind(schema=schema, tailer=self._name)
 
@@ -103,7 +103,7 @@ class Tailer:
             self._next_check = min(self._next_check, self._clock() + FULL_SECONDS)
             return
         self._metrics.paused.set(0)
-        if self._switching and self._stream_position >= max(self._switching.values()):
+        if self._repartition.due(self._stream_position):
             self._switch_partitions()
         else:
             self._read()
@@ -130,8 +130,8 @@ class Tailer:
                 number: markers.get(Partition(self._schema, table, number, of), BEGINNING) for number in range(of)
             }
             self._router.set_table(table, of, positions)
-            if of != self._settings(table).partitions and table not in self._blocked:
-                self._switching[table] = max(positions.values())
+            self._repartition.consider(table, positions)
+        self._repartition.leave_out(self._blocked)
         self._next_check = 0.0
         self._log.info("stream opened", checkpoint=state.checkpoint.position, epoch=self._epoch)
 
@@ -227,7 +227,7 @@ class Tailer:
             self._log.info("tables take changes again, starting over", tables=sorted(self._pending.kept_back))
             self.start_over()
             return
-        self._switching = {table: at for table, at in self._switching.items() if table not in self._blocked}
+        self._repartition.leave_out(self._blocked)
         self._next_check = self._clock() + CHECK_SECONDS
 
     @property
@@ -235,22 +235,11 @@ class Tailer:
         return self._stream.point.position if self._stream else BEGINNING
 
     def _switch_partitions(self) -> None:
-        """Give tables their new number of partitions. Nothing is read meanwhile: what was read must be applied first,
-        so that all partitions, old and new, stand at one position."""
+        """Nothing is read meanwhile."""
         self._pending.settle(self._metadata.markers(self._schema))
-        position = self._stream_position
-        for table in sorted(self._switching):
-            if self._pending.holds(table):
-                continue
-            before, of = self._router.partitions(table), self._settings(table).partitions
-            if not self._metadata.repartition(TableRef(self._schema, table), before, of, position):
-                self._log.info("another tailer is ahead, starting over", table=table)
-                self.start_over()
-                return
-            self._router.set_table(table, of, dict.fromkeys(range(of), position))
-            del self._switching[table]
-            self._log.info("partitions changed", table=table, partitions=of)
-        if self._switching:
+        if not self._repartition.carry_out(self._router, self._pending, self._stream_position):
+            self.start_over()
+        elif self._repartition.due(self._stream_position):
             self._wait(FULL_SECONDS)
 
     def finish(self) -> None:
@@ -265,4 +254,4 @@ class Tailer:
             self._stream.close()
             self._stream = None
         self._pending.clear()
-        self._switching.clear()
+        self._repartition.clear()

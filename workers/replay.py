@@ -1,4 +1,4 @@
-"""Replaying a dead letter: its change once more through the one write path, and what came of it in the same transaction.
+"""Replaying a dead letter: its change once more through the one write path; what came of it commits with it.
 
 A replay can be asked for at any time. The guard keeps it from overwriting a newer row, and a letter whose document was
 written or deleted since is superseded, so that nothing deleted comes back.
@@ -79,9 +79,8 @@ class Replayer:
         self._log = get_logger(__name__)
 
     def replay(self, number: int) -> Replayed:
-        """Replay a dead letter. Raises Transient or ServerUnreachable where that cannot be done now: nothing changed."""
-        waits = backoff()
-        for seconds in islice(waits, ATTEMPTS - 1):
+        """Replay a dead letter. Raises Transient or ServerUnreachable where that cannot be done now, nothing changed."""
+        for seconds in islice(backoff(), ATTEMPTS - 1):
             try:
                 return self._attempt(number)
             except (Transient, ServerUnreachable):

@@ -116,18 +116,27 @@ def test_a_stream_has_changes_of_its_schema_alone(bench: SourceBench) -> None:
 
 def test_all_changes_of_a_document_have_one_key_hash(bench: SourceBench) -> None:
     stream = bench.source.open_stream(bench.schema, None)
-    for identity in (8.0, "8", 7):
+    for identity in (8.0, "8", 7, 7.5):
         bench.insert(TABLE, {"_id": identity})
     bench.update(TABLE, 8, v=1)
     bench.update(TABLE, "8", v=1)
     bench.delete(TABLE, 8)
-    changes = take(stream, 6)
+    changes = take(stream, 7)
     hashes: dict[Key, set[int]] = {}
     for change, what in zip(changes, decoded(bench, changes), strict=True):
         hashes.setdefault(what.key, set()).add(change.key_hash)
-    assert [len(found) for found in hashes.values()] == [1, 1, 1]
-    assert len(set.union(*hashes.values())) == 3
-    assert hashes.keys() == {key(8), key(7), Key(KeyKind.STRING, "8")}
+    assert hashes == {of: {bench.source.key_hash(of)} for of in hashes}
+    assert len(set.union(*hashes.values())) == 4
+    assert {key(8), key(7), Key(KeyKind.STRING, "8")} < hashes.keys()
+
+
+def test_a_change_is_described_whole(bench: SourceBench) -> None:
+    stream = bench.source.open_stream(bench.schema, None)
+    bench.insert(TABLE, {"_id": "one", "greeting": "hello"})
+    (change,) = take(stream, 1)
+    said = bench.source.describe(change.raw)
+    assert isinstance(orjson.loads(said), dict)
+    assert all(f'"{text}"' in said for text in ("one", "greeting", "hello", "insert", change.position))
     stream.close()
 
 

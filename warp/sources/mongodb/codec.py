@@ -183,6 +183,20 @@ def key_hash(document_key: bytes) -> int:
     return zlib.crc32(key_of(value).text.encode("utf-8", "surrogateescape"))
 
 
+def hash_of(key: Key) -> int:
+    """`key_hash` of the document keys that gave this key."""
+    match key.kind:
+        case KeyKind.OBJECT_ID:
+            return zlib.crc32(ObjectId(key.text).binary)
+        case KeyKind.STRING:
+            text = key.text.encode("utf-8", "surrogateescape") + b"\0"
+            return zlib.crc32(struct.pack("<i", len(text)) + text)
+        case KeyKind.JSON if not isinstance(value := key_value(key), dict | DBRef):
+            return key_hash(bson.encode({"_id": value}, codec_options=OPTIONS))
+        case _:
+            return zlib.crc32(key.text.encode("utf-8", "surrogateescape"))
+
+
 def _length(document_key: bytes) -> int:
     """The length of the value of the first element, `_id`, whose type is one of `_HASHED_AS_THEY_ARE`."""
     match document_key[4]:

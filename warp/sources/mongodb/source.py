@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import bson
 from bson import Timestamp
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError as DriverConfigurationError
@@ -17,7 +16,7 @@ from warp.config.secrets import redact
 from warp.errors import Fatal, StreamInvalid
 from warp.sources.base import AsOf, ChangeStream, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint
 from warp.sources.mongodb import events, reads
-from warp.sources.mongodb.codec import OPTIONS, key_hash, key_of, key_value
+from warp.sources.mongodb.codec import hash_of, key_of
 from warp.sources.mongodb.errors import translated
 from warp.sources.mongodb.parse import same_as_stored
 from warp.sources.mongodb.stream import MongoChangeStream
@@ -116,7 +115,7 @@ class MongoSource:
         return events.describe(payload)
 
     def key_hash(self, key: Key) -> int:
-        return key_hash(bson.encode({"_id": key_value(key)}, codec_options=OPTIONS))
+        return hash_of(key)
 
     def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
         with translated(self._where), reads.snapshot(self._client, schema, after) as taken:
