@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from scheduler.attempts import Attempts
 from scheduler.lease import Lease
+from scheduler.letters import Letters
 from scheduler.reconcile import Reconcile
 from scheduler.snapshots import Snapshots
 from scheduler.tailer import Tailer
@@ -61,7 +62,10 @@ def run_tailer(config: Config, schema: str, connections: Connections, stop: Stop
 
 
 def run_scheduler(config: Config, only: str | None, connections: Connections, stop: Stop) -> None:
-    """Keep first loads going and logs attended until told to stop. What ails one schema does not hold up the others."""
+    """Keep first loads going, logs attended and dead letters shown until told to stop.
+
+    What ails one schema does not hold up the others.
+    """
     metadata, logs, wakeups = connections.destination.metadata, connections.logs, connections.wakeups
 
     def rounds(schema: str) -> Callable[[], None]:
@@ -70,10 +74,12 @@ def run_scheduler(config: Config, only: str | None, connections: Connections, st
 
         snapshots = Snapshots(schema, connections.source, connections.destination, wakeups, soft=soft)
         reconcile = Reconcile(schema, metadata, logs, wakeups)
+        letters = Letters(schema, metadata, connections.letter_jobs)
 
         def tick() -> None:
             reconcile.tick()
             snapshots.tick()
+            letters.tick()
 
         return tick
 

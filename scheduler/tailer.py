@@ -21,7 +21,7 @@ from warp.errors import StreamInvalid, StreamLost
 from warp.metadata.base import SchemaState
 from warp.monitoring.logging import get_logger
 from warp.monitoring.metrics import TailerMetrics
-from warp.sources.base import ChangeStream, Source, StreamPoint
+from warp.sources.base import ChangeStream, Source, StreamBatch, StreamPoint
 from warp.transport.base import Logs, Wakeups, apply_wakeup
 
 CHECK_SECONDS = 1.0
@@ -86,7 +86,7 @@ class Tailer:
     @property
     def caught_up(self) -> bool:
         """Whether everything that the source had at hand is applied."""
-        return self._pending.changes == 0
+        return self._pending.changes == 0 and not self._pending.kept_back
 
     def tick(self) -> None:
         """One round: read what the stream has at hand, send it, and look after what was sent before.
@@ -148,21 +148,31 @@ class Tailer:
         assert self._stream is not None
         start = self._stream.point
         try:
-            batch = self._stream.next_batch(min(POLL_SECONDS, max(0.0, self._next_check - self._clock())))
-        except StreamInvalid as error:
-            self._log.warning("stream is opened again", reason=str(error))
-            self._stream.close()
-            self._stream = self._source.open_stream(self._schema, start)
-            return
+            batch = self._next_batch(start)
         except StreamLost:
             self.start_over()
             return
+        if batch is None:
+            return
         self._source_ts = max(self._source_ts, batch.source_ts)
+        # Before the events: one that makes changes void must find their table known.
+        self._meet(self._router.unknown_tables(batch.changes))
         for event in batch.events:
             # Before the changes that came with it: which of them it voids, their times say.
             self._upheavals.happened(event)
         if batch.changes:
             self._send(self._without_blocked(batch.changes, start), start)
+
+    def _next_batch(self, start: StreamPoint) -> StreamBatch | None:
+        """None: the stream had to be opened again where it stood."""
+        assert self._stream is not None
+        try:
+            return self._stream.next_batch(min(POLL_SECONDS, max(0.0, self._next_check - self._clock())))
+        except StreamInvalid as error:
+            self._log.warning("stream is opened again", reason=str(error))
+            self._stream.close()
+            self._stream = self._source.open_stream(self._schema, start)
+            return None
 
     def _without_blocked(self, changes: Sequence[RoutedChange], start: StreamPoint) -> Sequence[RoutedChange]:
         """Changes of blocked tables wait in the source's history, but for some in the logs, which workers try."""
@@ -173,7 +183,6 @@ class Tailer:
         return [change for change in changes if change.table not in waiting] if waiting else changes
 
     def _send(self, changes: Sequence[RoutedChange], start: StreamPoint) -> None:
-        self._meet(self._router.unknown_tables(changes))
         correlation_id = uuid4().hex[:16]
         routed = self._router.route(changes, start, correlation_id)
         if not routed:

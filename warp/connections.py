@@ -12,6 +12,7 @@ from warp.destinations.registry import open_destination
 from warp.sources.base import Source
 from warp.sources.registry import open_source
 from warp.transport.client import connect, translated, where
+from warp.transport.letters import RedisLetterJobs
 from warp.transport.logs import RedisLogs
 from warp.transport.wakeups import RedisWakeups
 
@@ -26,6 +27,7 @@ class Connections:
     redis_address: str
     logs: RedisLogs
     wakeups: RedisWakeups
+    letter_jobs: RedisLetterJobs
 
     def check(self) -> None:
         """Reach every server once. Raises ServerUnreachable or Fatal, which say which one and why."""
@@ -52,4 +54,5 @@ def open_connections(config: Config) -> Connections:
         redis_address=address,
         logs=RedisLogs(client, address),
         wakeups=RedisWakeups(client, address),
+        letter_jobs=RedisLetterJobs(client, address),
     )

@@ -100,3 +100,7 @@ class Poison(WarpError):
 
 class Fatal(WarpError):
     """Nothing will go on here until a person changes something; the remedy says what."""
+
+
+class Refused(Fatal):
+    """A server does not let us in until a person changes something: whatever needs it stands still."""

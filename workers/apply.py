@@ -10,6 +10,7 @@ from functools import partial
 from warp.change import Change, Partition, TableRef
 from warp.config import TableSettings
 from warp.destinations.base import Destination, Transaction
+from warp.errors import Poison
 from warp.metadata.base import DeadLetter
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
@@ -97,6 +98,9 @@ class Applier:
         if poison:
             last = {change.key: change for change in changes}
             transaction.park([self._letter(partition.ref, last[write.key], steps, error) for write, error in poison])
+        if state.blocked:
+            self._log.info("the table takes changes again", table=str(partition.ref))
+            transaction.unblock(partition.ref)
         transaction.advance(partition, steps.position, changes[-1].ts, len(changes))
         self._report.wrote(partition.ref, written, len(poison))
         correlation_ids = {item.entry.correlation_id for item, _ in steps.apply}
@@ -119,7 +123,7 @@ class Applier:
             count = max(1, min(READ_ENTRIES, int(share * len(stored))))
         return stored
 
-    def _letter(self, ref: TableRef, change: Change, steps: Sequenced, error: Exception) -> DeadLetter:
+    def _letter(self, ref: TableRef, change: Change, steps: Sequenced, error: Poison) -> DeadLetter:
         entry = next(item.entry for item, _ in steps.apply if item.entry.last >= change.position)
         return DeadLetter(
             ref=ref,
@@ -130,6 +134,7 @@ class Applier:
             payload=self._source.extract(entry.payload, change.position),
             error_class=type(error).__name__,
             error=str(error),
+            remedy=error.remedy,
             traceback=trace(error),
             correlation_id=entry.correlation_id,
         )

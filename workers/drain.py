@@ -1,23 +1,22 @@
 """What one wake-up has done: a partition drained for a while, or a chunk loaded, under its lease.
 
-A hot partition is put back after its time, so that it cannot starve the others. Whatever goes wrong, the log keeps its
-entries and the lease runs out: the reconcile loop wakes somebody again.
+A hot partition is put back after its time, so that it cannot starve the others. Whatever goes wrong is answered as
+`warp.retry` says: the log keeps its entries, the lease runs out, and the reconcile loop wakes somebody again.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from itertools import islice
 
 from structlog.contextvars import bound_contextvars
 
-from warp.errors import Fatal, Poison, ServerUnreachable, Transient
+from warp.errors import Fatal, WarpError
 from warp.metadata.base import Metadata
-from warp.monitoring import metrics
-from warp.monitoring.logging import get_logger
+from warp.monitoring.failures import Failures
 from warp.process import Stop
-from warp.retry import backoff
+from warp.retry import LONGEST_SECONDS, MENDED_SECONDS, Response, backoff, response
+from warp.traces import trace
 from warp.transport.base import Logs, Wakeup, Wakeups
 from workers.apply import Applier, Outcome
 from workers.snapshot import Loader
@@ -26,8 +25,12 @@ TURN_SECONDS = 2.0
 """How long a partition is drained before others get their turn."""
 LOAD_TURN_SECONDS = 0.5
 """How long a chunk is loaded before it is put back: the stream must not stand still during a first load."""
-ATTEMPTS = 6
-"""Attempts before the work is left to a later wake-up, about ten seconds apart in all."""
+PATIENCE_SECONDS = 2.0
+"""How long a worker stays with what fails, before it serves others and leaves it to a later wake-up."""
+
+
+class WorkFailed(Exception):
+    """A defect: its message is a traceback without document values, which RQ may show and log."""
 
 
 class Drain:
@@ -49,10 +52,9 @@ class Drain:
         self._loader = loader
         self._logs = logs
         self._wakeups = wakeups
-        self._metadata = metadata
+        self._failures = Failures(metadata)
         self._stop = stop
         self._clock = clock
-        self._log = get_logger(__name__)
 
     def apply(self, wakeup: Wakeup, correlation_id: str) -> None:
         """Drain a partition until its log is empty, its turn is over, or somebody else is at it."""
@@ -93,19 +95,45 @@ class Drain:
             self._wakeups.requeue(wakeup, correlation_id)
 
     def _guarded(self, wakeup: Wakeup, correlation_id: str, work: Callable[[Wakeup, str], None]) -> None:
-        """Try again while it can help; otherwise leave it to a later wake-up, with the reason kept."""
-        with bound_contextvars(correlation_id=correlation_id):
-            for seconds in islice(backoff(), ATTEMPTS):
+        with bound_contextvars(correlation_id=correlation_id, work=wakeup.name):
+            patience_ends = self._clock() + PATIENCE_SECONDS
+            for seconds in backoff():
                 try:
                     work(wakeup, correlation_id)
                     return
-                except (Transient, ServerUnreachable) as error:
-                    metrics.ERRORS.labels(wakeup.ref.schema, type(error).__name__).inc()
-                    self._log.warning("will be tried again", work=wakeup.name, reason=str(error))
-                    if self._stop.wait(seconds):
-                        return
-                except (Fatal, Poison) as error:
-                    metrics.ERRORS.labels(wakeup.ref.schema, type(error).__name__).inc()
-                    self._log.error("cannot go on", work=wakeup.name, reason=str(error), remedy=error.remedy)
-                    self._metadata.log_error(wakeup.ref.schema, wakeup.ref.table, error, error.remedy, correlation_id)
+                except WarpError as error:
+                    failure = error
+                except Exception as defect:
+                    self._give_up(wakeup, correlation_id, _explained(defect))
+                    raise WorkFailed(trace(defect)) from None
+                if response(failure) is not Response.WAIT:
+                    self._give_up(wakeup, correlation_id, failure)
                     return
+                self._failures.note(failure, *wakeup.ref, correlation_id)
+                if self._clock() + seconds > patience_ends:
+                    self._leave(wakeup, LONGEST_SECONDS)
+                    return
+                if self._stop.wait(seconds):
+                    return
+
+    def _give_up(self, wakeup: Wakeup, correlation_id: str, error: WarpError) -> None:
+        """A person must act, or another process can; poison comes here where no document could be told to be it."""
+        if response(error) in (Response.BLOCK, Response.ISOLATE):
+            self._failures.block(wakeup.ref, error)
+        self._failures.note(error, *wakeup.ref, correlation_id)
+        self._leave(wakeup, MENDED_SECONDS)
+
+    def _leave(self, wakeup: Wakeup, seconds: float) -> None:
+        """Let nobody be woken for it for a while."""
+        try:
+            self._wakeups.postpone(wakeup, seconds)
+        except WarpError:
+            pass  # the lease runs out sooner, by itself
+
+
+def _explained(defect: Exception) -> Fatal:
+    where = trace(defect).splitlines()[-2:]
+    return Fatal(
+        f"a defect of cartridge-warp: {type(defect).__name__}, {where[0].strip()}",
+        remedy="report it, with the worker's log",
+    )

@@ -79,7 +79,7 @@ class Replayer:
         self._log = get_logger(__name__)
 
     def replay(self, number: int) -> Replayed:
-        """Replay a dead letter. Raises Transient or ServerUnreachable where that cannot be done now, nothing changed."""
+        """Replay a dead letter. Raises Transient or ServerUnreachable, with nothing changed, where it cannot be now."""
         for seconds in islice(backoff(), ATTEMPTS - 1):
             try:
                 return self._attempt(number)
@@ -101,7 +101,7 @@ class Replayer:
             with self._destination.transaction() as transaction:
                 if transaction.lock_letter(number) is None:
                     return Replayed(Outcome.SETTLED)
-                transaction.fail_letter(number, type(error).__name__, str(error), replayed.traceback)
+                transaction.fail_letter(number, error, replayed.traceback)
         self._log.info("dead letter replayed", letter=number, table=str(ref), outcome=replayed.outcome.value)
         return replayed
 

@@ -62,6 +62,7 @@ class Loader:
                 return False
         with self._destination.transaction() as transaction:
             if transaction.lock_chunk(ref, chunk):
+                transaction.unblock(ref)
                 transaction.finish_chunk(ref, chunk)
         self._log.info("chunk loaded", table=str(ref), chunk=chunk, documents=loaded, correlation_id=correlation_id)
         return True
@@ -74,6 +75,7 @@ class Loader:
             if transaction.lock_chunk(ref, chunk) is None:
                 return False
             self._put(transaction, ref, writes, correlation_id)
+            transaction.unblock(ref)
             transaction.shrink_chunk(ref, chunk, piece.rest, len(writes))
             return True
 
@@ -99,6 +101,7 @@ def _letter(ref: TableRef, write: Write, error: Poison, correlation_id: str) -> 
         payload=b"",
         error_class=type(error).__name__,
         error=str(error),
+        remedy=error.remedy,
         traceback=trace(error),
         correlation_id=correlation_id,
     )

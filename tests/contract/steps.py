@@ -80,14 +80,14 @@ def table_state(target: DestinationBench) -> TableState:
     return state
 
 
-def letter(position: str, of: Key | None = None) -> DeadLetter:
+def letter(position: str, of: Key | None = None, ts: int = 1) -> DeadLetter:
     """A dead letter."""
     return DeadLetter(
         ref=REF,
         key=of or key("a"),
         operation=Operation.INSERT,
         position=position,
-        ts=1,
+        ts=ts,
         payload=b"\x00change",
         error_class="Poison",
         error="cannot be stored",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import orjson
 import pytest
 
 from tests.contract.changes import TABLE, decoded, key, some_changes, take, take_all
@@ -128,6 +129,7 @@ def test_all_changes_of_a_document_have_one_key_hash(bench: SourceBench) -> None
     assert hashes == {of: {bench.source.key_hash(of)} for of in hashes}
     assert len(set.union(*hashes.values())) == 4
     assert {key(8), key(7), Key(KeyKind.STRING, "8")} < hashes.keys()
+    stream.close()
 
 
 def test_a_change_is_described_whole(bench: SourceBench) -> None:

@@ -85,6 +85,20 @@ def test_one_transaction_at_a_time_has_a_partition(target: DestinationBench) -> 
             assert after.lock_partition(PARTITION) is not None
 
 
+def test_a_partition_that_was_moved_and_not_committed_is_not_waited_for(target: DestinationBench) -> None:
+    make_table(target)
+    with target.destination.transaction() as before:
+        before.lock_partition(PARTITION)
+    with (
+        closing(target.another()) as other,
+        target.destination.transaction() as transaction,
+        other.transaction() as another,
+    ):
+        assert transaction.lock_partition(PARTITION) is not None
+        transaction.advance(PARTITION, "8203", 3, 1)
+        assert another.lock_partition(PARTITION) is None
+
+
 def test_one_transaction_at_a_time_has_a_partition_that_is_new(target: DestinationBench) -> None:
     make_table(target)
     with (

@@ -1,121 +1,145 @@
-"""What really happened at the source, and what must hold of the destination whatever happened on the way."""
+"""What must hold of the destination whatever happened on the way, at every commit and at every checkpoint.
+
+Judged by the source's history and by what is committed, never by what the code under test says of itself.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from warp.change import Key, TableRef
+from tests.simulation.history import History, Place, State
+from tests.simulation.trace import Trace
+from warp.change import BEGINNING, Operation
+from warp.destinations.base import OnDrop
 from warp.metadata.base import SchemaState
-from warp.testing import MemoryDatabase, MemorySource, Row
-
-Place = tuple[TableRef, Key]
-
-
-class State(NamedTuple):
-    """A document from one change on; `number` counts changes, also deletes, over all documents."""
-
-    ts: int
-    position: str
-    number: int
-    exists: bool
+from warp.testing import MemoryDatabase, Row
+from warp.testing.documents import key_hash
 
 
 class Truth:
     """Watches the destination, and keeps what it does wrong in `wrongs`."""
 
-    def __init__(self, source: MemorySource, database: MemoryDatabase) -> None:
-        self._source = source
+    def __init__(self, history: History, database: MemoryDatabase, on_drop: OnDrop, trace: Trace) -> None:
+        self._history = history
         self._database = database
-        self._history: dict[Place, list[State]] = {}
-        self._seen = 0
-        self._before: dict[Place, Row | None] = {}
-        self._floor: dict[Place, int] = {}
-        """The time before which a document that was deleted must not come back."""
-        self._markers: dict[tuple[TableRef, int], str] = {}
-        self._checkpoint = ""
+        self._on_drop = on_drop
+        self._trace = trace
+        self._rows: dict[Place, Row] = {}
+        """As they were at the last look."""
+        self._buried: dict[Place, int] = {}
+        """The time before which a document whose row was deleted must not come back."""
+        self._markers: dict[tuple[object, int], str] = {}
+        self._checkpoint = BEGINNING
         self.wrongs: list[str] = []
-
-    def note(self) -> None:
-        """Take in what the source has done; a document says in `v` by which change it became what it is."""
-        for number, logged in enumerate(self._source.log[self._seen :], self._seen + 1):
-            exists = logged.operation is not None and logged.operation.value != "delete"
-            state = State(logged.ts, logged.position, number, exists)
-            self._history.setdefault((logged.ref, logged.key), []).append(state)
-        self._seen = len(self._source.log)
 
     def look(self) -> None:
         """Compare what is committed now with what was before."""
-        for place in [*self._places(), *self._before]:
-            row = self._row(place)
-            if row != self._before.get(place):
-                self._changed(place, self._before.get(place), row)
-                self._before[place] = row
         for partition, marker in self._database.markers.items():
-            if marker.position < self._markers.get(partition, ""):
-                self.wrongs.append(f"marker of {partition} went back")
-            self._markers[partition] = marker.position
+            if marker.position != self._markers.get(partition):
+                self._trace.note(f"{partition[0].table}/{partition[1]} of {marker.partitions} is at {marker.position}")
+                if marker.position < self._markers.get(partition, BEGINNING):
+                    self._wrong(f"the marker of {partition[0].table}/{partition[1]} went back")
+                self._markers[partition] = marker.position
+        rows = self._rows
+        for ref, present in self._database.rows.items():
+            for key, row in present.items():
+                if rows.get((ref, key)) is not row:
+                    self._written((ref, key), rows.get((ref, key)), row)
+                    rows[ref, key] = row
+        for place in [(ref, key) for ref, key in rows if key not in self._database.rows[ref]]:
+            self._deleted(place, rows.pop(place))
 
     def look_at_checkpoint(self, schema: SchemaState | None) -> None:
         """Whether what the checkpoint has passed is applied."""
         if schema is not None and schema.checkpoint.position != self._checkpoint:
+            self._trace.note(f"the checkpoint is at {schema.checkpoint.position}")
+            if schema.checkpoint.position < self._checkpoint:
+                self._wrong("the checkpoint went back")
             self._checkpoint = schema.checkpoint.position
-            self._check_checkpoint(schema.start_ts)
+            # Before the start, and before a loss, only first loads say what there is.
+            since = max(f"{schema.start_ts:016x}~", self._history.lost)
+            for place, states in self._history.states.items():
+                passed = bisect_right(states, self._checkpoint, key=lambda state: state.position)
+                if passed and states[passed - 1].position > since:
+                    self._check_passed(place, states[passed - 1], states[passed:])
 
-    def differences(self) -> list[str]:
-        """In what rows and documents differ, poison aside: of that there must be dead letters."""
-        found = []
-        for ref in self._source.documents.keys() | self._database.rows.keys():
-            documents = self._source.documents.get(ref, {})
-            rows = {key: row for key, row in self._database.rows.get(ref, {}).items() if not row.is_deleted}
-            for key in documents.keys() | rows.keys():
-                if key in self._database.poison:
-                    parked = any((of, whose) == (ref, key) for of, _, whose in self._database.letters)
-                    if key in rows or (key in documents and not parked):
-                        found.append(f"{ref} {key.text}: poison that is not parked")
-                elif key not in rows:
-                    found.append(f"{ref} {key.text}: missing")
-                elif key not in documents:
-                    found.append(f"{ref} {key.text}: extra")
-                elif names := self._source.differences(documents[key], key, rows[key].fields):
-                    found.append(f"{ref} {key.text}: different in {names}")
-        return sorted(found)
+    def _wrong(self, what: str) -> None:
+        self._trace.note(f"WRONG: {what}")
+        self.wrongs.append(what)
 
-    def _places(self) -> Iterator[Place]:
-        for ref, rows in self._database.rows.items():
-            for key in rows:
-                yield ref, key
-
-    def _row(self, place: Place) -> Row | None:
-        return self._database.rows.get(place[0], {}).get(place[1])
-
-    def _changed(self, place: Place, before: Row | None, row: Row | None) -> None:
-        history = self._history[place]
-        if row is None:
-            assert before is not None
-            deletes = [state.ts for state in history if not state.exists and state.ts >= before.ts]
-            self._floor[place] = min(deletes, default=before.ts)
-            if not deletes:
-                self.wrongs.append(f"{place} was deleted although it never was after {before.ts}")
-            return
-        if row.ts < max(before.ts if before else 0, self._floor.get(place, 0)):
-            self.wrongs.append(f"{place} went back in time")
+    def _written(self, place: Place, before: Row | None, row: Row) -> None:
+        self._trace.note(f"row {_text(place)}: {_shown(before)} becomes {_shown(row)}")
+        if row.ts < max(before.ts if before else 0, self._buried.get(place, 0)):
+            self._wrong(f"row {_text(place)} went back in time")
+        states = self._history.states[place]
         if row.is_deleted:
+            self._check_deleted(place, before, row.ts)
             return
-        then = max((state.ts for state in history if state.ts <= row.ts), default=0)
-        if row.fields["v"] not in [state.number for state in history if state.ts == then and state.exists]:
-            self.wrongs.append(f"{place} is not what its document was at that time")
+        then = max((state.ts for state in states if state.ts <= row.ts), default=0)
+        if row.fields["v"] not in [state.stamp for state in states if state.ts == then]:
+            self._wrong(f"row {_text(place)} is not what its document was at that time")
+        marker = self._marker(place)
+        newer = [state for state in states if row.ts < state.ts and state.position <= marker]
+        if any(not self._is_excused(place, state) for state in newer):
+            self._wrong(f"row {_text(place)} is older than what its partition has applied")
 
-    def _check_checkpoint(self, start_ts: int) -> None:
-        """Of each document, what the checkpoint has passed must have been written, or something later."""
-        for place, history in self._history.items():
-            passed = bisect_right(history, self._checkpoint, key=lambda state: state.position)
-            if not passed or place[1] in self._database.poison or history[passed - 1].ts <= start_ts:
-                continue
-            if any(not state.exists for state in history[passed:]):
-                continue  # an update that finds its document gone writes nothing: the delete to come will do it
-            last, row = history[passed - 1], self._row(place)
-            shown = row if row is not None and not row.is_deleted else None
-            if (shown is None and last.exists) or (shown is not None and shown.ts < last.ts):
-                self.wrongs.append(f"the checkpoint passed a change of {place} that is not applied")
+    def _deleted(self, place: Place, before: Row) -> None:
+        self._trace.note(f"row {_text(place)}: {_shown(before)} is gone")
+        self._check_deleted(place, before, None)
+
+    def _check_deleted(self, place: Place, before: Row | None, until: int | None) -> None:
+        """A row went, which showed its document as it was `before`: then that was deleted, at `until` at the latest."""
+        since = before.ts if before else 0
+        ends = [
+            state.ts
+            for state in self._history.states[place]
+            if state.stamp is None and since <= state.ts <= (until or state.ts) and not self._is_kept(place, state)
+        ]
+        self._buried[place] = min(ends, default=since)
+        if not ends and not self._is_parked(place, since):
+            self._wrong(f"row {_text(place)} was deleted although its document never was")
+
+    def _check_passed(self, place: Place, last: State, later: list[State]) -> None:
+        """The checkpoint passed `last`; what came `later` may be applied as well."""
+        row = self._database.rows.get(place[0], {}).get(place[1])
+        shown = row if row is not None and not row.is_deleted else None
+        is_gone_later = any(state.stamp is None for state in later)
+        if self._is_excused(place, last) or (last.operation is None and last.stamp is not None):
+            return
+        if last.operation is Operation.UPDATE and is_gone_later:
+            return  # it found its document gone and wrote nothing: the delete to come will do it
+        if (shown is None and last.stamp is not None and not is_gone_later) or (shown and shown.ts < last.ts):
+            self._wrong(f"the checkpoint passed a change of {_text(place)} that is not applied")
+
+    def _is_excused(self, place: Place, state: State) -> bool:
+        """Whether a state that was passed need not show in its row."""
+        return self._is_parked(place, state.ts) or self._is_kept(place, state) or state.position <= self._history.lost
+
+    def _is_parked(self, place: Place, ts: int) -> bool:
+        """Whether there is, or was, a dead letter of that time or later."""
+        letters = self._database.letters.values()
+        return any((stored.letter.ref, stored.letter.key) == place and stored.letter.ts >= ts for stored in letters)
+
+    def _is_kept(self, place: Place, state: State) -> bool:
+        """Whether the document went with its table, in a way that leaves its row."""
+        dropped = state.ts in self._history.dropped.get(place[0], ())
+        # A table that was dropped and made again unseen is read again, and swept.
+        seen = state.position > self._history.lost
+        return self._on_drop is OnDrop.KEEP and dropped and seen
+
+    def _marker(self, place: Place) -> str:
+        """How far the partition of a document is applied."""
+        known = self._database.known.get(place[0])
+        marker = known and self._database.markers.get((place[0], key_hash(place[1]) % known.partitions))
+        return marker.position if marker else BEGINNING
+
+
+def _text(place: Place) -> str:
+    return f"{place[0].table} {place[1].text}"
+
+
+def _shown(row: Row | None) -> str:
+    if row is None:
+        return "nothing"
+    return f"v={row.fields['v']} as of {row.ts:016x}{' (deleted)' if row.is_deleted else ''}"

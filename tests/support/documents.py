@@ -79,13 +79,33 @@ def mixed_key(rng: random.Random) -> Any:
     return rng.choice(kinds)()
 
 
-def update(rng: random.Random) -> dict[str, Any]:
-    """A random update that any `document` takes."""
-    field = f"f{rng.randrange(FIELDS)}"
-    kinds: tuple[Callable[[], dict[str, Any]], ...] = (
+Update = dict[str, Any] | list[dict[str, Any]]
+"""Operators, or a pipeline."""
+
+
+def update(rng: random.Random) -> Update:
+    """A random update that any `document` takes, of any kind."""
+    field, other = (f"f{number}" for number in rng.sample(range(FIELDS), 2))
+    number = rng.randrange(1, 5)
+    kinds: tuple[Callable[[], Update], ...] = (
         lambda: {"$set": {field: value(rng), "nested.x": value(rng)}},
-        lambda: {"$inc": {"count": rng.randrange(1, 5)}},
-        lambda: {"$push": {"list": {"$each": [value(rng)], "$slice": -5}}},
         lambda: {"$unset": {field: ""}},
+        lambda: {"$rename": {field: other}},
+        lambda: {"$inc": {"count": number}},
+        lambda: {rng.choice(("$min", "$max")): {"count": number}, "$currentDate": {"touched": True}},
+        lambda: {"$mul": {"count": -1}, "$setOnInsert": {field: value(rng)}},
+        lambda: {"$bit": {"count": {rng.choice(("or", "xor")): number}}},
+        lambda: {"$push": {"list": {"$each": [value(rng)], "$slice": -5}}},
+        lambda: {"$push": {"list": {"$each": [number, value(rng)], "$position": 0}}},
+        lambda: {"$addToSet": {"list": {"$each": [number, value(rng)]}}},
+        lambda: {"$pop": {"list": rng.choice((-1, 1))}},
+        lambda: {"$pull": {"list": {"$gte": number}}},
+        lambda: {"$set": {"list.$[]": value(rng)}},
+        lambda: {"$set": {f"list.{number}": value(rng)}},
+        lambda: [
+            {"$set": {"count": {"$add": ["$count", number]}, other: f"${field}", "nested": {"y": "$nested.x"}}},
+            {"$set": {"list": {"$slice": [{"$concatArrays": ["$list", [number]]}, -5]}}},
+            {"$unset": field},
+        ],
     )
     return rng.choice(kinds)()

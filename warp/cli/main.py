@@ -33,6 +33,7 @@ COMMANDS = {
     "web": LazyCommand("warp.cli.web", "web", "Serve the RQ dashboard, health and metrics"),
     "status": LazyCommand("warp.cli.status", "status", "Say how every schema and table stands"),
     "verify": LazyCommand("warp.cli.verify", "verify", "Compare every document of both sides"),
+    "dlq": LazyCommand("warp.cli.dlq", "dlq", "Look at dead letters, replay or discard them"),
     "demo": LazyCommand("warp.cli.demo", "demo", "Mirror sample data on embedded servers, and verify it"),
 }
 

@@ -14,13 +14,13 @@ from rich.text import Text
 
 from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option, configure, log_level_option, schema_option
+from warp.cli.terminal import visible
 from warp.config import Config
 from warp.connections import open_connections
 from warp.errors import ConfigurationError, ExitCode
 from warp.verify import Example, TableResult, verify_schema
 
 _MOST_FIELDS = 8
-_MOST_LETTERS = 200
 
 
 @click.command(
@@ -102,9 +102,12 @@ def _show(console: Console, results: Sequence[TableResult]) -> None:
         counts = (result.source_documents, result.target_rows, result.missing, result.extra, result.different)
         style = "" if result.identical else "red"
         name = f"{result.schema}.{result.table}"
-        table.add_row(Text(_visible(name), style), *(Text(f"{count:,}", style) for count in counts))
+        table.add_row(Text(visible(name), style), *(Text(f"{count:,}", style) for count in counts))
     console.print(table)
     for result in results:
+        if result.kept_rows:
+            kept = f"{result.kept_rows:,} rows are kept of what the source dropped"
+            console.print(Text(f"{visible(f'{result.schema}.{result.table}')}: {kept}"), soft_wrap=True)
         if result.error:
             console.print(Text(f"{result.schema}.{result.table}: not compared: {result.error}", "red"), soft_wrap=True)
         for example in result.examples:
@@ -118,13 +121,7 @@ def _show(console: Console, results: Sequence[TableResult]) -> None:
 
 
 def _in_words(example: Example) -> str:
-    fields = [_visible(name) for name in example.fields[:_MOST_FIELDS]]
+    fields = [visible(name) for name in example.fields[:_MOST_FIELDS]]
     if len(example.fields) > _MOST_FIELDS:
         fields.append(f"and {len(example.fields) - _MOST_FIELDS} more")
-    return f"{example.problem} {_visible(example.key)}" + (f" in {', '.join(fields)}" if fields else "")
-
-
-def _visible(text: str) -> str:
-    """A text for one line of a terminal: its head, in JSON form where it holds what is no printable character."""
-    shown = text if text.isprintable() else json.dumps(text)
-    return shown if len(shown) <= _MOST_LETTERS else f"{shown[:_MOST_LETTERS]}…"
+    return f"{example.problem} {visible(example.key)}" + (f" in {', '.join(fields)}" if fields else "")

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from warp.change import Delete, Key, Partition, TableRef, Write
+from warp.errors import WarpError
 from warp.evolution.decide import Decision
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Shape
@@ -116,7 +117,7 @@ class Transaction(Protocol):
     def settle_letter(self, number: int, state: LetterState) -> None:
         """Note what came of the replay of a locked dead letter, also in the audit log."""
 
-    def fail_letter(self, number: int, error_class: str, error: str, traceback: str) -> None:
+    def fail_letter(self, number: int, error: WarpError, traceback: str) -> None:
         """Note that the replay of a locked dead letter failed again: it stays open, with the error of this attempt."""
 
     def unblock(self, ref: TableRef) -> None:
@@ -154,7 +155,8 @@ class Destination(Protocol):
         """
 
     def sweep(self, ref: TableRef, limit: int, *, soft: bool) -> int:
-        """Delete up to `limit` rows that a snapshot, now loaded, has not met: their documents were deleted unseen.
+        """Delete up to `limit` rows that a snapshot has not met: their documents were deleted unseen. Nothing as long as
+        the snapshot is not loaded whole, nor once it is closed.
 
         Those are the rows from before the table's floor, but for the ones that are kept. Returns how many there were.
         """
@@ -170,6 +172,9 @@ class Destination(Protocol):
 
     def count(self, ref: TableRef, shape: Shape) -> int:
         """How many rows there are that `rows` gives."""
+
+    def kept(self, ref: TableRef, shape: Shape) -> int:
+        """How many rows there are that `rows` does not give because they were kept when the source dropped their table."""
 
     def close(self) -> None:
         """Give back every connection. May be called twice."""

@@ -89,7 +89,8 @@ class Mongod(Server):
             "wiredTigerCacheSizeGB": "1",
         }
         if self._oplog_mb is not None:
-            options["oplogSize"] = str(self._oplog_mb)
+            # The oplog is cut behind a checkpoint only: one a second instead of one a minute.
+            options |= {"oplogSize": str(self._oplog_mb), "syncdelay": "1"}
         words = [word for option, value in options.items() for word in (f"--{option}", value)]
         words += [word for name, value in _PARAMETERS.items() for word in ("--setParameter", f"{name}={value}")]
         self._process.launch([MONGOD.locate(), "--quiet", "--nounixsocket", *words])

@@ -1,7 +1,7 @@
 """A throwaway MongoDB replica set: change streams and transactions need one, if only of one member."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,22 +20,32 @@ class MongoReplicaSet(Server):
     """mongods on 127.0.0.1, with their files in `directory`. They keep their ports and data across restarts."""
 
     def __init__(
-        self, directory: Path, *, members: int = 1, oplog_mb: int | None = None, ports: Sequence[int] | None = None
+        self,
+        directory: Path,
+        *,
+        members: int = 1,
+        oplog_mb: int | None = None,
+        ports: Sequence[int] | None = None,
+        advertise: Callable[[int], int] | None = None,
     ) -> None:
-        """`oplog_mb` is the size of the oplog, MongoDB's own choice if None; `ports`, one a member, or free ones."""
+        """`oplog_mb` is the size of the oplog, MongoDB's own choice if None; `ports`, one a member, or free ones.
+
+        `advertise` gives the port at which everybody, other members too, reaches a member that listens on a port:
+        that of a proxy, say. It is called once for each, when all of them listen.
+        """
         self.directory = directory
         chosen: Sequence[int | None] = ports or [None] * members
         self._members = [
             Mongod(directory / f"member-{number}", replica_set=_NAME, port=port, oplog_mb=oplog_mb)
             for number, port in zip(range(members), chosen, strict=True)
         ]
-        self._initiated = False
+        self._advertise = advertise or (lambda port: port)
+        self._hosts: list[str] = []
 
     @property
     def uri(self) -> str:
         """The connection string; valid from the first `start` on, also while members are down."""
-        hosts = ",".join(member.host for member in self._members)
-        return f"mongodb://{hosts}/?replicaSet={_NAME}"
+        return f"mongodb://{','.join(self._hosts)}/?replicaSet={_NAME}"
 
     @property
     def pids(self) -> list[int | None]:
@@ -51,7 +61,7 @@ class MongoReplicaSet(Server):
         """Start the members; wait for a primary that takes writes and for all others to be its secondaries."""
         for member in self._members:
             member.start()
-        if not self._initiated:
+        if not self._hosts:
             self._initiate()
         self._wait_until_whole()
 
@@ -70,11 +80,18 @@ class MongoReplicaSet(Server):
         self._members[member].start()
         self._wait_until_whole()
 
+    def step_down(self, seconds: int) -> None:
+        """Make the primary a secondary that does not stand for election for so long. Raises PyMongoError."""
+        primary = self.primary()
+        if primary is not None:
+            self._members[primary].command("replSetStepDown", seconds)
+
     def _initiate(self) -> None:
-        members = [{"_id": number, "host": member.host} for number, member in enumerate(self._members)]
+        hosts = [f"127.0.0.1:{self._advertise(member.port)}" for member in self._members]
+        members = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
         configuration = {"_id": _NAME, "members": members, "settings": _SETTINGS}
         self._members[0].command("replSetInitiate", configuration)
-        self._initiated = True
+        self._hosts = hosts
 
     def _wait_until_whole(self) -> None:
         running = [member for member in self._members if member.pid is not None]

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,10 +19,13 @@ class EmbeddedServers(Server):
     The directory stays when a server does not start: its log is there.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, members: int = 1, advertise: Callable[[int], int] | None = None, appendonly: bool = False
+    ) -> None:
+        """`members` and `advertise` as `MongoReplicaSet` takes them, `appendonly` as `RedisServer` does."""
         self.directory = Path(tempfile.mkdtemp(prefix="cartridge-warp-"))
-        self.mongodb = MongoReplicaSet(self.directory / "mongodb")
-        self.redis = RedisServer(self.directory / "redis")
+        self.mongodb = MongoReplicaSet(self.directory / "mongodb", members=members, advertise=advertise)
+        self.redis = RedisServer(self.directory / "redis", appendonly=appendonly)
         self.postgresql = PostgresServer(self.directory / "postgresql")
         self._servers: tuple[Server, ...] = (self.mongodb, self.redis, self.postgresql)
         self._keep_logs = False

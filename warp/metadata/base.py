@@ -87,6 +87,8 @@ class DeadLetter:
     traceback: str
     """Where it was raised, without messages, which may hold values: see `warp.traces`."""
     correlation_id: str
+    remedy: str | None = None
+    """What a person can do about it, where that is known."""
 
 
 class LetterState(StrEnum):

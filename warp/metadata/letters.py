@@ -11,13 +11,14 @@ import psycopg
 from psycopg.rows import dict_row
 
 from warp.change import Key, KeyKind, Operation, TableRef
+from warp.errors import WarpError
 from warp.metadata import audit
 from warp.metadata.base import DeadLetter, LetterFilter, LetterState, StoredLetter
 from warp.values import exact_string
 
 _COLUMNS = (
-    "id, schema_name, table_name, key::text, operation, position, ts, error_class, error, traceback, correlation_id, "
-    "created_at, state, attempts, resolved_at"
+    "id, schema_name, table_name, key::text, operation, position, ts, error_class, error, remedy, traceback, "
+    "correlation_id, created_at, state, attempts, resolved_at"
 )
 
 
@@ -26,7 +27,8 @@ def park(connection: psycopg.Connection, letters: Sequence[DeadLetter]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO cartridge_warp.dead_letters (schema_name, table_name, key, operation, position, ts, payload, "
-            "error_class, error, traceback, correlation_id) VALUES (%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s) "
+            "error_class, error, remedy, traceback, correlation_id) "
+            "VALUES (%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
             "ON CONFLICT (schema_name, table_name, position, md5(key::text)) DO NOTHING",
             [
                 (
@@ -38,6 +40,7 @@ def park(connection: psycopg.Connection, letters: Sequence[DeadLetter]) -> None:
                     letter.payload,
                     letter.error_class,
                     letter.error,
+                    letter.remedy,
                     letter.traceback,
                     letter.correlation_id,
                 )
@@ -83,12 +86,12 @@ def settle(connection: psycopg.Connection, number: int, state: LetterState) -> N
     _audit(connection, number, f"dead letter replayed: {state}")
 
 
-def fail(connection: psycopg.Connection, number: int, error_class: str, error: str, traceback: str) -> None:
+def fail(connection: psycopg.Connection, number: int, error: WarpError, traceback: str) -> None:
     """Note that the replay of a locked letter failed."""
     connection.execute(
-        "UPDATE cartridge_warp.dead_letters SET attempts = attempts + 1, error_class = %s, error = %s, traceback = %s "
-        "WHERE id = %s",
-        [error_class, error, traceback, number],
+        "UPDATE cartridge_warp.dead_letters SET attempts = attempts + 1, error_class = %s, error = %s, remedy = %s, "
+        "traceback = %s WHERE id = %s",
+        [type(error).__name__, str(error), error.remedy, traceback, number],
     )
     _audit(connection, number, "dead letter replayed: failed again")
 
@@ -138,7 +141,8 @@ def newest_open(connection: psycopg.Connection, schema: str, limit: int) -> dict
 
 def _resolve(connection: psycopg.Connection, number: int, state: LetterState) -> None:
     connection.execute(
-        "UPDATE cartridge_warp.dead_letters SET state = %s, resolved_at = now(), attempts = attempts + %s WHERE id = %s",
+        "UPDATE cartridge_warp.dead_letters SET state = %s, resolved_at = now(), attempts = attempts + %s "
+        "WHERE id = %s",
         [state, int(state is LetterState.APPLIED), number],
     )
 
@@ -170,6 +174,7 @@ def _stored(row: Mapping[str, Any]) -> StoredLetter:
         payload=row.get("payload", b""),
         error_class=row["error_class"],
         error=row["error"],
+        remedy=row["remedy"],
         traceback=row["traceback"],
         correlation_id=row["correlation_id"],
     )

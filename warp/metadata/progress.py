@@ -12,25 +12,31 @@ from warp.destinations.postgresql.names import identifier
 from warp.metadata.base import SnapshotState
 from warp.sources.base import Chunk
 
-_LOCK_PARTITION = """
-    SELECT marker.position, marker.partitions, known.snapshot, marker.floor_ts, known.blocked IS NOT NULL
-    FROM cartridge_warp.sync_markers AS marker
-    JOIN cartridge_warp.sync_tables AS known USING (schema_name, table_name)
-    WHERE schema_name = %s AND table_name = %s AND marker.partition = %s
-    FOR UPDATE OF marker SKIP LOCKED
+_LOCK_MARKER = """
+    SELECT position, partitions, floor_ts FROM cartridge_warp.sync_markers
+    WHERE schema_name = %s AND table_name = %s AND partition = %s FOR UPDATE SKIP LOCKED
 """
+# Asked once the marker is locked: whoever had it just before may have planned a snapshot.
+_TABLE_STATE = """
+    SELECT snapshot, blocked IS NOT NULL FROM cartridge_warp.sync_tables WHERE schema_name = %s AND table_name = %s
+"""
+
+_MARKER = "SELECT 1 FROM cartridge_warp.sync_markers WHERE schema_name = %s AND table_name = %s AND partition = %s"
 
 
 def lock_partition(connection: psycopg.Connection, partition: Partition) -> PartitionState | None:
     """Lock a marker, making it where it is missing; None: another transaction has it."""
     place = [partition.schema, partition.table, partition.number]
-    row = connection.execute(_LOCK_PARTITION, place).fetchone()
+    row = connection.execute(_LOCK_MARKER, place).fetchone()
     if row is None:
-        if _make_marker(connection, partition):
-            row = connection.execute(_LOCK_PARTITION, place).fetchone()
-        if row is None:
-            return None
-    position, partitions, snapshot, floor, blocked = row
+        # An INSERT would wait for whoever has moved the marker and not committed yet, conflict or not.
+        if not connection.execute(_MARKER, place).fetchone() and _make_marker(connection, partition):
+            row = connection.execute(_LOCK_MARKER, place).fetchone()
+    known = connection.execute(_TABLE_STATE, [*partition.ref]).fetchone()
+    if row is None or known is None:
+        return None
+    position, partitions, floor = row
+    snapshot, blocked = known
     return PartitionState(
         position=position,
         partitions=partitions,
@@ -130,6 +136,19 @@ def finish_chunk(connection: psycopg.Connection, ref: TableRef, chunk: int) -> N
         "WHERE schema_name = %s AND table_name = %s AND chunk = %s",
         [ref.schema, ref.table, chunk],
     )
+
+
+def end_snapshot(connection: psycopg.Connection, ref: TableRef) -> None:
+    """Give up what is open of a locked table's snapshot: nobody loads anything of it any more."""
+    connection.execute(
+        "UPDATE cartridge_warp.sync_tables SET snapshot = 'done', snapshot_finished_at = now() "
+        "WHERE schema_name = %s AND table_name = %s AND snapshot IN ('planned', 'loading')",
+        [*ref],
+    )
+    for table in ("snapshot_chunks", "tombstones"):
+        connection.execute(
+            f"DELETE FROM cartridge_warp.{table} WHERE schema_name = %s AND table_name = %s".encode(), [*ref]
+        )
 
 
 def unblock(connection: psycopg.Connection, ref: TableRef) -> None:

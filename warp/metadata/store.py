@@ -152,6 +152,10 @@ class MetadataStore:
     def close_snapshot(self, ref: TableRef) -> bool:
         place = [ref.schema, ref.table]
         with self._client.connection() as connection, connection.transaction():
+            # First alone: the chunks are looked for as they are once nobody can plan others.
+            connection.execute(
+                "SELECT FROM cartridge_warp.sync_tables WHERE schema_name = %s AND table_name = %s FOR UPDATE", place
+            )
             closed = connection.execute(
                 "UPDATE cartridge_warp.sync_tables AS known SET snapshot = 'done', snapshot_finished_at = now() "
                 "WHERE schema_name = %s AND table_name = %s AND snapshot = 'loading' AND NOT EXISTS ("

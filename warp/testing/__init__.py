@@ -9,13 +9,14 @@ from warp.testing.destination import MemoryDestination
 from warp.testing.hook import Hook
 from warp.testing.metadata import MemoryMetadata
 from warp.testing.source import MemorySource
-from warp.testing.transport import MemoryBroker, MemoryLogs, MemoryWakeups
+from warp.testing.transport import MemoryBroker, MemoryLetterJobs, MemoryLogs, MemoryWakeups
 
 __all__ = [
     "Hook",
     "MemoryBroker",
     "MemoryDatabase",
     "MemoryDestination",
+    "MemoryLetterJobs",
     "MemoryLogs",
     "MemoryMetadata",
     "MemorySource",

@@ -11,9 +11,9 @@ from warp.errors import Fatal, Transient
 from warp.evolution.decide import Decision, decide
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Shape
-from warp.metadata.base import Metadata
+from warp.metadata.base import Metadata, SnapshotState
 from warp.sources.base import StoredRow
-from warp.testing.database import MemoryDatabase, Row
+from warp.testing.database import Known, MemoryDatabase, Row
 from warp.testing.hook import Hook, passing
 from warp.testing.metadata import MemoryMetadata
 from warp.testing.transaction import MemoryTransaction
@@ -74,18 +74,27 @@ class MemoryDestination:
             known.kept = ts
         else:
             known.floor = ts
+            self._end_snapshot(ref, known)
             self._remove(ref, 0, ts, soft=soft and on_drop is not OnDrop.DROP)
         if on_drop is OnDrop.DROP and not self.database.rows.get(ref):
             self.database.shapes.pop(ref, None)
-        self.database.audit.append((ref, f"dropped: {on_drop}"))
+        self.database.audit.append((ref, f"source table dropped: {on_drop}"))
         return True
 
     def sweep(self, ref: TableRef, limit: int, *, soft: bool) -> int:
         self._hook("destination.sweep")
         known = self.database.known[ref]
+        if known.snapshot is not SnapshotState.LOADING or not all(chunk.finished for chunk in known.chunks.values()):
+            return 0
         if not self.database.unattended(ref):
             raise Transient("another transaction has the lock")
         return self._remove(ref, known.kept, known.floor, soft=soft, limit=limit)
+
+    def _end_snapshot(self, ref: TableRef, known: Known) -> None:
+        if known.snapshot.open:
+            known.snapshot = SnapshotState.DONE
+        known.chunks = {}
+        self.database.tombstones.pop(ref, None)
 
     def _remove(self, ref: TableRef, since: int, ts: int, *, soft: bool, limit: int | None = None) -> int:
         rows = self.database.rows.get(ref, {})
@@ -115,6 +124,11 @@ class MemoryDestination:
     def count(self, ref: TableRef, shape: Shape) -> int:
         self._hook("destination.count")
         return len(self._present(ref))
+
+    def kept(self, ref: TableRef, shape: Shape) -> int:
+        self._hook("destination.kept")
+        alive = [row for row in self.database.rows.get(ref, {}).values() if not row.is_deleted]
+        return len(alive) - len(self._present(ref))
 
     def _present(self, ref: TableRef) -> dict[Key, Row]:
         kept = self.database.known[ref].kept if ref in self.database.known else 0

@@ -122,7 +122,7 @@ class MemoryMetadata:
         known.floor = ts
         known.snapshot = SnapshotState.PLANNED
         known.chunks = {}
-        self._database.audit.append((ref, "replaced"))
+        self._database.audit.append((ref, "source table replaced: to be read again"))
         return True
 
     def block(self, ref: TableRef, reason: str, remedy: str | None) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 
 from warp.change import Delete, Key, Partition, Record, TableRef, Write
 from warp.destinations.base import PartitionState, Written
-from warp.errors import Poison, Transient
+from warp.errors import Poison, Transient, WarpError
 from warp.evolution.shape import Shape
 from warp.metadata.base import DeadLetter, LetterState, StoredLetter
 from warp.sources.base import Chunk, StoredJson, StoredRow
@@ -197,19 +197,25 @@ class MemoryTransaction:
         self._hook("transaction.settle_letter")
         self._at_commit.append(partial(self._settle, number, state, int(state is LetterState.APPLIED)))
 
-    def fail_letter(self, number: int, error_class: str, error: str, traceback: str) -> None:
+    def fail_letter(self, number: int, error: WarpError, traceback: str) -> None:
         self._hook("transaction.fail_letter")
-        self._at_commit.append(partial(self._fail, number, error_class, error, traceback))
+        self._at_commit.append(partial(self._fail, number, error, traceback))
 
     def _settle(self, number: int, state: LetterState, attempts: int = 0) -> None:
         stored = self._database.letter(number)
         assert stored is not None
         self._database.change_letter(number, state=state, resolved_at=self._now(), attempts=stored.attempts + attempts)
 
-    def _fail(self, number: int, error_class: str, error: str, traceback: str) -> None:
+    def _fail(self, number: int, error: WarpError, traceback: str) -> None:
         stored = self._database.letter(number)
         assert stored is not None
-        letter = replace(stored.letter, error_class=error_class, error=error, traceback=traceback)
+        letter = replace(
+            stored.letter,
+            error_class=type(error).__name__,
+            error=str(error),
+            remedy=error.remedy,
+            traceback=traceback,
+        )
         self._database.change_letter(number, letter=letter, attempts=stored.attempts + 1)
 
     def _supersede(self, ref: TableRef, states: Sequence[Write] | Sequence[Delete]) -> int:

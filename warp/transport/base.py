@@ -6,8 +6,9 @@ are, right all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from warp.change import Partition, TableRef
@@ -130,5 +131,35 @@ class Wakeups(Protocol):
     def renew(self, wakeup: Wakeup) -> None:
         """Hold the lease for another while, whoever had it."""
 
+    def postpone(self, wakeup: Wakeup, seconds: float) -> None:
+        """Hold the lease for that long, whoever had it, without anybody being at work."""
+
     def release(self, wakeup: Wakeup) -> None:
         """Give the lease back."""
+
+
+class LetterJob(NamedTuple):
+    """A dead letter as a failed job shows it. Nothing in it is a document's value."""
+
+    number: int
+    ref: TableRef
+    description: str
+    traceback: str
+    parked_at: datetime
+
+
+class LetterJobs(Protocol):
+    """Open dead letters as failed jobs, for a person to look at and to requeue: a worker replays the letter then.
+
+    A replay that succeeds removes its job; one that fails makes it a failed one again.
+    """
+
+    def settle(self, schema: str, opened: Collection[int]) -> list[int]:
+        """Remove the failed jobs of a schema's letters that are not among those; returns which of those have no job.
+
+        One that waits in its queue, or is being replayed, has a job, and keeps it. One that has just left its queue
+        counts as being replayed until the next call.
+        """
+
+    def fail(self, jobs: Sequence[LetterJob]) -> int:
+        """Make failed jobs, but of letters that have a job by now; returns how many."""

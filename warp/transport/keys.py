@@ -8,6 +8,8 @@ LEASE_SECONDS = 5
 """How long a worker holds work without a sign of life. A killed worker costs about this long."""
 QUEUED_SECONDS = 3600
 """How long a wake-up that waits in its queue counts as scheduled, if nobody looks whether it still waits."""
+REPLAY_SECONDS = 60
+"""A replay that takes a minute longer than this counts as one whose worker has died."""
 QUEUE_PREFIX = "warp:"
 IDLE_QUEUE = "warp:idle"
 """A queue that stays empty: a worker must listen to something before the first table exists."""
@@ -44,5 +46,10 @@ def tailer_lease(schema: str) -> str:
 
 
 def queue(kind: str, ref: TableRef) -> str:
-    """The RQ queue of a table's changes, or of its first load."""
+    """The RQ queue of a table's changes, of its first load, or of replays of its dead letters."""
     return f"{QUEUE_PREFIX}{kind}:{ref}"
+
+
+def replay_queues(schema: str) -> str:
+    """What the names of the queues of a schema's replays begin with; a table follows."""
+    return f"{QUEUE_PREFIX}replay:{schema}."

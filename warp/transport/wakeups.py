@@ -79,6 +79,10 @@ class RedisWakeups:
         with translated(self._address):
             self._client.set(keys.scheduled(wakeup.name), _HELD, ex=keys.LEASE_SECONDS)
 
+    def postpone(self, wakeup: Wakeup, seconds: float) -> None:
+        with translated(self._address):
+            self._client.set(keys.scheduled(wakeup.name), _HELD, px=round(seconds * 1000))
+
     def release(self, wakeup: Wakeup) -> None:
         with translated(self._address):
             self._client.delete(keys.scheduled(wakeup.name))

@@ -55,6 +55,8 @@ class TableResult:
     different: int
     examples: tuple[Example, ...]
     """The first differences, MOST_EXAMPLES at most."""
+    kept_rows: int = 0
+    """Rows that are kept of what the source dropped; they belong to no document, and are no difference."""
     error: str | None = None
     """Why the table could not be compared to its end; it counts as different then."""
 
@@ -70,6 +72,7 @@ class TableResult:
             "table": self.table,
             "source_documents": self.source_documents,
             "target_rows": self.target_rows,
+            "kept_rows": self.kept_rows,
             "missing": self.missing,
             "extra": self.extra,
             "different": self.different,
@@ -100,6 +103,7 @@ class Tally:
     counts: Counter[Verdict] = field(default_factory=Counter)
     suspects: dict[Key, Suspect] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
+    kept_rows: int = 0
     error: str | None = None
 
     def count(self, key: Key, verdict: Verdict, fields: tuple[str, ...]) -> None:
@@ -120,5 +124,6 @@ class Tally:
             extra=self.counts[Verdict.EXTRA],
             different=self.counts[Verdict.DIFFERENT],
             examples=tuple(self.examples),
+            kept_rows=self.kept_rows,
             error=self.error,
         )

@@ -60,6 +60,7 @@ class _Walker:
             self._progress(ref.table, compared)
         if shape:
             self._find_extra(tally, shape, with_row)
+            tally.kept_rows = self._destination.kept(ref, shape)
 
     def _documents(self, ref: TableRef) -> Iterator[list[tuple[Key, Document]]]:
         for chunk in self._source.split(*ref, CHUNK):

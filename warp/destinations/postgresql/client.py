@@ -44,6 +44,10 @@ class Client:
             connection = self._open()
             try:
                 yield connection
+            except psycopg.errors.ReadOnlySqlTransaction:
+                # A standby, since a failover: of several hosts the next connection finds the primary.
+                self.close()
+                raise
             finally:
                 if connection.broken:
                     self.close()

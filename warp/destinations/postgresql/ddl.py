@@ -41,13 +41,18 @@ def evolve(connection: psycopg.Connection, ref: TableRef, seen: Seen, *, soft_de
     return decision
 
 
-def _refuse_foreign(connection: psycopg.Connection, ref: TableRef) -> None:
-    schema, table = target(ref)
+def exists(connection: psycopg.Connection, ref: TableRef) -> bool:
+    """Whether there is a table, or anything else, of that name, whoever made it."""
     found = connection.execute(
         "SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = %s AND relname = %s",
-        [schema, table],
-    ).fetchone()
-    if found is not None:
+        [*target(ref)],
+    )
+    return found.rowcount > 0
+
+
+def _refuse_foreign(connection: psycopg.Connection, ref: TableRef) -> None:
+    if exists(connection, ref):
+        schema, table = target(ref)
         raise Fatal(
             f'PostgreSQL already has a table "{schema}"."{table}" that cartridge-warp did not make',
             remedy="rename it or drop it; cartridge-warp never writes into a table it did not make",

@@ -84,5 +84,9 @@ class PostgresDestination:
         with self._client.connection() as connection:
             return read_back.count(connection, ref, shape)
 
+    def kept(self, ref: TableRef, shape: Shape) -> int:
+        with self._client.connection() as connection:
+            return read_back.kept(connection, ref, shape)
+
     def close(self) -> None:
         self._client.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import orjson
@@ -63,19 +63,32 @@ def count(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> int:
     return int(row[0]) if row else 0
 
 
+def kept(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> int:
+    """How many rows there are from before the source dropped their table."""
+    query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(parametric(*target(ref)), _since_drop(ref, shape, "<"))
+    row = connection.execute(query, []).fetchone()
+    return int(row[0]) if row else 0
+
+
 def _alive(ref: TableRef, shape: Shape) -> sql.SQL:
     """Neither softly deleted, nor kept from a table that the source dropped."""
-    kept = sql.SQL(
-        "{ts} >= coalesce((SELECT kept_ts FROM cartridge_warp.sync_tables "
+    return _since_drop(ref, shape, ">=")
+
+
+def _since_drop(ref: TableRef, shape: Shape, compared: Literal["<", ">="]) -> sql.SQL:
+    """Not softly deleted, and from before or after the time up to which rows are kept."""
+    condition = sql.SQL(
+        "{ts} {compared} coalesce((SELECT kept_ts FROM cartridge_warp.sync_tables "
         "WHERE schema_name = {schema} AND table_name = {table}), 0){softly}"
     ).format(
+        compared=sql.SQL(compared),
         ts=sql.Identifier(TS),
         schema=sql.Literal(ref.schema),
         table=sql.Literal(ref.table),
         softly=sql.SQL(" AND NOT is_deleted" if shape.soft_delete else ""),
     )
     # A statement with parameters takes a single per cent sign for one of them.
-    return sql.SQL(kept.as_string().replace("%", "%%"))
+    return sql.SQL(condition.as_string().replace("%", "%%"))
 
 
 def _row(columns: Sequence[tuple[str, Column]], extra: StoredJson | None, values: Sequence[Any]) -> StoredRow:

@@ -7,10 +7,11 @@ from psycopg import sql
 
 from warp.change import TableRef, cluster_seconds
 from warp.destinations.base import OnDrop
+from warp.destinations.postgresql.ddl import exists
 from warp.destinations.postgresql.names import target
 from warp.destinations.postgresql.rows import TS
 from warp.evolution.shape import Shape
-from warp.metadata import audit, floors, registry
+from warp.metadata import audit, floors, progress, registry
 
 
 def drop(connection: psycopg.Connection, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:
@@ -23,12 +24,14 @@ def drop(connection: psycopg.Connection, ref: TableRef, ts: int, on_drop: OnDrop
         floors.keep(connection, ref, ts)
     else:
         floors.raise_to(connection, ref, ts)
+        # What was there before is void, and what comes after comes by the stream.
+        progress.end_snapshot(connection, ref)
         # As deletes that leave tombstones do: a chunk must not bring back what is deleted here.
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(ref)])
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shape ' || %s, 0))", [str(ref)])
         # As many rows as there are: no time is too long for that.
         connection.execute("SET LOCAL statement_timeout = 0")
-        if shape := registry.current(connection, ref):
+        if (shape := registry.current(connection, ref)) and exists(connection, ref):
             rows = _remove(connection, ref, shape, ts, on_drop, soft=soft)
     audit.record(connection, *ref, f"source table dropped: {on_drop}", {"cause": cause, "ts": ts, "rows": rows})
     return True
@@ -42,11 +45,20 @@ def _remove(
         return connection.execute(_MARK.format(table=table, ts=sql.Literal(ts), stamp=_stamp(ts))).rowcount
     if on_drop is OnDrop.DROP:
         connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
-    rows = connection.execute(sql.SQL("DELETE FROM {} WHERE {} < %s").format(table, sql.Identifier(TS)), [ts]).rowcount
+    older = sql.SQL("DELETE FROM {} WHERE {} < {}").format(table, sql.Identifier(TS), sql.Literal(ts))
+    rows = connection.execute(older).rowcount
     if on_drop is OnDrop.DROP and not connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(table)).rowcount:
-        connection.execute(sql.SQL("DROP TABLE {}").format(table))
-        registry.forget(connection, ref, "the source dropped it")
+        _drop_table(connection, ref, table)
     return rows
+
+
+def _drop_table(connection: psycopg.Connection, ref: TableRef, table: sql.Identifier) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("DROP TABLE {}").format(table))
+            registry.forget(connection, ref, "the source dropped it")
+    except psycopg.errors.DependentObjectsStillExist:
+        pass  # views that somebody made rest on it: it stays, empty
 
 
 _MARK = sql.SQL(
@@ -58,9 +70,7 @@ _MARK = sql.SQL(
 def sweep(connection: psycopg.Connection, ref: TableRef, limit: int, *, soft: bool) -> int:
     """See `warp.destinations.base.Destination.sweep`; within the caller's transaction."""
     shape = registry.current(connection, ref)
-    row = connection.execute(
-        "SELECT floor_ts, kept_ts FROM cartridge_warp.sync_tables WHERE schema_name = %s AND table_name = %s", [*ref]
-    ).fetchone()
+    row = connection.execute(_LOADED, [*ref]).fetchone()
     if shape is None or row is None or row[0] <= row[1]:
         return 0
     floor, kept = row
@@ -81,6 +91,13 @@ def sweep(connection: psycopg.Connection, ref: TableRef, limit: int, *, soft: bo
     return swept
 
 
+# Replaced again since, a table has rows that are older than its floor because nothing is loaded yet.
+_LOADED = """
+    SELECT floor_ts, kept_ts FROM cartridge_warp.sync_tables AS known
+    WHERE schema_name = %s AND table_name = %s AND snapshot = 'loading' AND NOT EXISTS (
+        SELECT FROM cartridge_warp.snapshot_chunks AS chunk WHERE chunk.schema_name = known.schema_name
+        AND chunk.table_name = known.table_name AND chunk.finished_at IS NULL)
+"""
 _SWEPT = sql.SQL("_warp_ts >= {kept} AND _warp_ts < {floor} {alive}")
 # The condition twice: a row may have been written anew since it was found.
 _FOUND = "WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {swept} LIMIT {limit})) AND {swept}"

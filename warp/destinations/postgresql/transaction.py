@@ -13,7 +13,7 @@ from warp.destinations.postgresql.errors import translated
 from warp.destinations.postgresql.names import key_cell, parametric, target
 from warp.destinations.postgresql.rows import KEY, TS, columns, lines
 from warp.destinations.postgresql.stage import Stages
-from warp.errors import Transient
+from warp.errors import Transient, WarpError
 from warp.evolution.shape import Shape
 from warp.metadata import letters as dead_letters
 from warp.metadata import progress, registry
@@ -58,7 +58,9 @@ class PostgresTransaction:
             raise Transient(f"the table {ref} is there no more") from None
         if registry.version(self._connection, ref) != shape.version:
             shape = registry.current(self._connection, ref)
-            assert shape is not None
+        if shape is None:  # dropped, and somebody else made another one of that name
+            self._shapes.pop(ref, None)
+            return None
         self._shapes[ref] = shape
         return shape
 
@@ -145,8 +147,8 @@ class PostgresTransaction:
     def settle_letter(self, number: int, state: LetterState) -> None:
         dead_letters.settle(self._connection, number, state)
 
-    def fail_letter(self, number: int, error_class: str, error: str, traceback: str) -> None:
-        dead_letters.fail(self._connection, number, error_class, error, traceback)
+    def fail_letter(self, number: int, error: WarpError, traceback: str) -> None:
+        dead_letters.fail(self._connection, number, error, traceback)
 
     def unblock(self, ref: TableRef) -> None:
         progress.unblock(self._connection, ref)

@@ -20,6 +20,7 @@ ALTER TABLE sync_markers
 
 ALTER TABLE dead_letters
     ADD COLUMN traceback text NOT NULL DEFAULT '',      -- without messages, which may hold values
+    ADD COLUMN remedy text,
     ADD COLUMN attempts integer NOT NULL DEFAULT 1,
     ADD COLUMN resolved_at timestamptz;
 CREATE INDEX dead_letters_open ON dead_letters (schema_name, table_name, md5(key::text)) WHERE state = 'open';

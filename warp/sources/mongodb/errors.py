@@ -16,6 +16,8 @@ from warp.errors import Fatal, ServerUnreachable, StreamInvalid, StreamLost, Tra
 
 SERVER = "MongoDB"
 HISTORY_LOST = 286
+TOKEN_UNKNOWN = 280
+"""ChangeStreamFatalError. While streaming: the first change after a token that the server does not have has come."""
 REFUSED = frozenset({13, 18})
 """Unauthorized, AuthenticationFailed."""
 CURSOR_GONE = frozenset({43, 237, 136, 175})
@@ -52,7 +54,7 @@ def _refused(error: OperationFailure, where: str, doing: Doing) -> WarpError:
     if error.code == HISTORY_LOST:
         return StreamLost(
             f"MongoDB no longer has the changes after the saved position: {reason}",
-            remedy="make the oplog larger (replSetResizeOplog), then load the schema again",
+            remedy="make the oplog larger (replSetResizeOplog): the schema is read again whole, by itself",
         )
     if error.code in REFUSED:
         return Fatal(
@@ -60,7 +62,7 @@ def _refused(error: OperationFailure, where: str, doing: Doing) -> WarpError:
             remedy="check the user, its password and its roles (read on the database, clusterMonitor for status)",
         )
     resumable = error.code in CURSOR_GONE or error.has_error_label("ResumableChangeStreamError")
-    if doing is Doing.STREAMING and resumable:
+    if doing is Doing.STREAMING and (resumable or error.code == TOKEN_UNKNOWN):
         return StreamInvalid(f"the change stream must be opened again: {reason}")
     if doing is Doing.OPENING and not resumable:
         # A token alone is not always enough: that of a change whose _id is a double, say, lacks its type bits.

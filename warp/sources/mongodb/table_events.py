@@ -6,6 +6,7 @@ another database write a temporary collection, and rename it over the target: al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import bson
@@ -14,13 +15,15 @@ from warp.change import cluster_time
 from warp.sources.base import TableEvent, TableFate
 from warp.sources.mongodb.codec import OPTIONS
 
-_NEVER_BEGIN = ("system.", "tmp.agg_out.", "tmp.mr.")
-_NEVER_END = ".renameCollection"
+# Made up of five random characters: the server's makeUniqueCollectionNamespace("tmp%%%%%.renameCollection").
+_NOT_MIRRORED = re.compile(
+    r"system\.|tmp\.(?:agg_out|mr)\.|tmp[0-9A-Za-z]{5}\.(?:renameCollection$|convertToCapped\.)"
+)
 
 
 def is_mirrored(collection: str) -> bool:
     """Whether a collection is one of a user's, and not MongoDB's own, or one that it is about to rename."""
-    return not collection.startswith(_NEVER_BEGIN) and not collection.endswith(_NEVER_END)
+    return _NOT_MIRRORED.match(collection) is None
 
 
 def table_events(raw: bytes) -> Iterator[TableEvent]:

@@ -1,0 +1,79 @@
+"""The in-memory parts as they misbehave: tokens that are refused, answers that are lost, transactions that are ended
+from outside, tables that take nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from warp.change import TableRef
+from warp.destinations.base import Transaction
+from warp.errors import Fatal
+from warp.sources.base import StreamPoint
+from warp.testing import Hook, MemoryDatabase, MemoryDestination, MemorySource
+from warp.testing.stream import MemoryStream
+
+
+class ForgetfulSource(MemorySource):
+    """May refuse a resume token: then the stream begins at the token's time, and some changes come once more."""
+
+    def __init__(self, rng: random.Random, *, refused: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._rng = rng
+        self._refused = refused
+
+    def open_stream(self, schema: str, after: StreamPoint | None) -> MemoryStream:
+        stream = super().open_stream(schema, after)
+        if after is not None and self._rng.random() < self._refused:
+            stream.point = StreamPoint(position=f"{after.ts:016x}", ts=after.ts)
+        return stream
+
+
+class FragileDestination(MemoryDestination):
+    """Has tables that a person must mend, and tells who has a transaction open."""
+
+    def __init__(
+        self, database: MemoryDatabase, *, hook: Hook, opened: Callable[[object], None], closed: Callable[[], None]
+    ) -> None:
+        super().__init__(database, hook=hook)
+        self.broken: set[TableRef] = set()
+        self._opened = opened
+        self._closed = closed
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        try:
+            with super().transaction() as transaction:
+                self._opened(transaction)
+                for call in ("upsert", "load", "delete"):
+                    setattr(transaction, call, self._unless_broken(getattr(transaction, call)))
+                yield transaction
+        finally:
+            self._closed()
+
+    def _unless_broken(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        def checked(ref: TableRef, *arguments: Any, **options: Any) -> Any:
+            if ref in self.broken:
+                raise Fatal("the table was altered by hand", remedy="alter it back")
+            return write(ref, *arguments, **options)
+
+        return checked
+
+
+def lose_answers(part: object, name: str, calls: Iterable[str], hook: Hook) -> None:
+    """Have `hook` called also after each of these calls took effect: what it raises then, the caller gets instead."""
+    for call in calls:
+        setattr(part, call, _answered(getattr(part, call), f"{name}.{call}.answered", hook))
+
+
+def _answered(method: Callable[..., Any], call: str, hook: Hook) -> Callable[..., Any]:
+    @wraps(method)
+    def answered(*arguments: Any, **options: Any) -> Any:
+        answer = method(*arguments, **options)
+        hook(call)
+        return answer
+
+    return answered
