@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install-dev format lint type-check test-coverage example-init example-validate bench clean
+.PHONY: help demo test install-dev format lint type-check test-coverage example-init example-validate bench chaos clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ example-validate: export CARTRIDGE_WARP_SOURCE__CONNECTION_STRING ?= mongodb://l
 example-validate: export CARTRIDGE_WARP_DESTINATION__CONNECTION_STRING ?= postgresql://localhost:5432/warehouse
 example-validate: $(VENV)/installed-embedded ## validate the configurations in configs/examples
 	@set -e; for example in configs/examples/*.yaml; do $(BIN)/cartridge-warp validate --config "$$example"; done
+
+chaos: $(VENV)/installed-dev ## break everything at random beside a workload, and verify that nothing is lost
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(VENV)/installed-dev ## measure first load and streaming, next to the bare floor
 	$(BIN)/python -m benchmarks $(ARGS)

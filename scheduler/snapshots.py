@@ -6,13 +6,17 @@ have no document any more.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from uuid import uuid4
 
 from warp.change import TableRef
 from warp.destinations.base import Destination
+from warp.errors import WarpError
 from warp.metadata.base import SnapshotState, TableState
+from warp.monitoring.failures import Failures
 from warp.monitoring.logging import get_logger
+from warp.retry import MENDED_SECONDS, Response, response
 from warp.sources.base import Source
 from warp.transport.base import Wakeups, load_wakeup
 
@@ -28,26 +32,51 @@ class Snapshots:
     """Keeps the first loads of one schema going. `tick` is harmless however often it is called and by whom."""
 
     def __init__(
-        self, schema: str, source: Source, destination: Destination, wakeups: Wakeups, *, soft: Callable[[str], bool]
+        self,
+        schema: str,
+        source: Source,
+        destination: Destination,
+        wakeups: Wakeups,
+        *,
+        soft: Callable[[str], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`soft`: whether a table's deletes mark its rows, by its name."""
+        """`soft`: whether a table's deletes mark its rows, by its name; `clock` in seconds, only ever growing."""
         self._schema = schema
         self._source = source
         self._destination = destination
         self._metadata = destination.metadata
         self._soft = soft
         self._wakeups = wakeups
+        self._clock = clock
+        self._not_before: dict[TableRef, float] = {}
+        """When a table is attended to again that a person must mend."""
+        self._failures = Failures(self._metadata)
         self._log = get_logger(__name__).bind(schema=schema)
 
     def tick(self) -> bool:
         """One round; returns whether a first load is still open."""
         is_open = False
         for table in self._metadata.tables(self._schema):
+            if table.snapshot.open:
+                is_open |= not self._attend_to(table)
+        return is_open
+
+    def _attend_to(self, table: TableState) -> bool:
+        """What a person must mend in one table does not hold up the others; True: the snapshot is closed."""
+        if self._clock() < self._not_before.get(table.ref, 0.0):
+            return False
+        try:
             if table.snapshot is SnapshotState.PLANNED:
                 self._plan(table.ref)
-            if table.snapshot.open:
-                is_open |= not self._go_on(table)
-        return is_open
+            return self._go_on(table)
+        except WarpError as error:
+            if response(error) is not Response.BLOCK:
+                raise
+            self._failures.block(table.ref, error)
+            self._failures.note(error, *table.ref, None)
+            self._not_before[table.ref] = self._clock() + MENDED_SECONDS
+            return False
 
     def _plan(self, ref: TableRef) -> None:
         chunks = list(self._source.split(ref.schema, ref.table, CHUNK_DOCUMENTS))
@@ -64,6 +93,9 @@ class Snapshots:
         if table.floor and (swept := self._destination.sweep(ref, SWEEP_ROWS, soft=self._soft(ref.table))):
             self._log.info("rows without a document swept", table=ref.table, rows=swept)
             return False
+        if table.blocked:
+            with self._destination.transaction() as transaction:
+                transaction.unblock(ref)
         if self._metadata.close_snapshot(ref):
             self._log.info("first load finished", table=ref.table)
         return True

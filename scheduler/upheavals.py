@@ -54,6 +54,7 @@ class Upheavals:
         """The changes after the checkpoint are gone for ever: read every table again, and go on from now."""
         self._log.error("the source's history is lost, all tables are read again", reason=str(lost), remedy=lost.remedy)
         metadata = self._destination.metadata
+        metadata.log_error(self._schema, None, lost, lost.remedy, None)
         stream = self._source.open_stream(self._schema, None)
         start = stream.point
         stream.close()

@@ -54,8 +54,8 @@ POLICIES = (
     Policy(
         error=Transient,
         response=Response.WAIT,
-        examples="serialization failure, deadlock, lock or statement time-out, read-only after a failover, no space left, "
-        "too many connections, snapshot too old, Redis out of memory or still loading",
+        examples="serialization failure, deadlock, lock or statement time-out, read-only after a failover, "
+        "no space left, too many connections, snapshot too old, Redis out of memory or still loading",
         to_do="nothing, unless it lasts: then what its remedy says",
     ),
     Policy(

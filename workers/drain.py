@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from structlog.contextvars import bound_contextvars
 
@@ -125,10 +126,8 @@ class Drain:
 
     def _leave(self, wakeup: Wakeup, seconds: float) -> None:
         """Let nobody be woken for it for a while."""
-        try:
+        with suppress(WarpError):  # the lease runs out sooner, by itself
             self._wakeups.postpone(wakeup, seconds)
-        except WarpError:
-            pass  # the lease runs out sooner, by itself
 
 
 def _explained(defect: Exception) -> Fatal:

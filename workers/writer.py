@@ -65,8 +65,8 @@ class Writer:
 
     def write(
         self, transaction: Transaction, ref: TableRef, final: Coalesced, *, tombstones: bool
-    ) -> tuple[Written, list[tuple[Write, Poison]]]:
-        """Write what changes come to; documents that can never be stored come back with the reason.
+    ) -> tuple[Written, list[tuple[Write | Delete, Poison]]]:
+        """Write what changes come to; documents that can never be stored, or deleted, come back with the reason.
 
         Deletes first: where they leave tombstones, they take a lock that must come before those of rows.
         """
@@ -74,18 +74,20 @@ class Writer:
         deletes = [Delete(change.key, change.ts) for change in final.deletes]
         whole = [Write(change.key, change.ts, change.record or {}) for change in final.whole]
         done: list[Written] = []
-        poison: list[tuple[Write, Poison]] = []
+        poison: list[tuple[Write | Delete, Poison]] = []
         shape = transaction.shape(ref)
         for writes in chain([whole], self._looked_up(ref, final.lookups)):
             shape = fitting(shape, writes, deletes, settings)
             if shape is None:
                 continue
             soft = settings.deletion_strategy == "soft"
-            done.append(transaction.delete(ref, shape, deletes, soft=soft, tombstones=tombstones))
+            deleted, kept = write_all(
+                partial(transaction.delete, ref, shape, soft=soft, tombstones=tombstones), deletes
+            )
             deletes = []
             written, refused = write_all(partial(transaction.upsert, ref, shape), writes)
-            done.append(written)
-            poison += refused
+            done += [deleted, written]
+            poison += [*kept, *refused]
         return merged(done), poison
 
     def _looked_up(self, ref: TableRef, changes: Sequence[Change]) -> Iterator[list[Write]]:

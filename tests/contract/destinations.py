@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import Protocol
 
+from psycopg import sql
+
 from warp.change import Key, KeyKind, TableRef
 from warp.destinations.base import Destination
 from warp.destinations.postgresql.destination import PostgresDestination
@@ -31,6 +33,12 @@ class DestinationBench(Protocol):
     def tombstones(self, ref: TableRef) -> int:
         """How many tombstones there are."""
 
+    def states(self, ref: TableRef) -> dict[str, tuple[int, bool]]:
+        """Of each row the time, and whether it is softly deleted, by the text of its key."""
+
+    def audit(self, ref: TableRef) -> list[str]:
+        """What was done to the whole table, oldest first."""
+
 
 class MemoryDestinationBench:
     """The in-memory destination."""
@@ -52,6 +60,13 @@ class MemoryDestinationBench:
 
     def tombstones(self, ref: TableRef) -> int:
         return len(self.destination.database.tombstones.get(ref, {}))
+
+    def states(self, ref: TableRef) -> dict[str, tuple[int, bool]]:
+        rows = self.destination.database.rows.get(ref, {})
+        return {key.text: (row.ts, row.is_deleted) for key, row in rows.items()}
+
+    def audit(self, ref: TableRef) -> list[str]:
+        return [action for table, action in self.destination.database.audit if table == ref]
 
 
 class PostgresBench:
@@ -79,3 +94,20 @@ class PostgresBench:
             ).fetchone()
         assert row is not None
         return int(row[0])
+
+    def states(self, ref: TableRef) -> dict[str, tuple[int, bool]]:
+        shape = self.destination.tables(ref.schema).get(ref.table)
+        if shape is None:
+            return {}
+        softly = sql.SQL("is_deleted" if shape.soft_delete else "false")
+        query = sql.SQL("SELECT _id::text, _warp_ts, {} FROM {}").format(softly, sql.Identifier(*ref))
+        with self.destination._client.connection() as connection:
+            return {key: (ts, is_deleted) for key, ts, is_deleted in connection.execute(query)}
+
+    def audit(self, ref: TableRef) -> list[str]:
+        with self.destination._client.connection() as connection:
+            found = connection.execute(
+                "SELECT action FROM cartridge_warp.audit_log WHERE schema_name = %s AND table_name = %s ORDER BY id",
+                [*ref],
+            )
+            return [action for (action,) in found]

@@ -43,6 +43,9 @@ class SourceBench(Protocol):
     def drop(self, table: str) -> None:
         """Drop a table."""
 
+    def rename(self, table: str, to: str) -> None:
+        """Rename a table, over another one if there is one."""
+
     def transaction(self) -> Any:
         """A context manager: what is changed in it commits together."""
 
@@ -75,6 +78,9 @@ class MemoryBench:
 
     def drop(self, table: str) -> None:
         self.memory.drop(self.schema, table)
+
+    def rename(self, table: str, to: str) -> None:
+        self.memory.rename(self.schema, table, to)
 
     def transaction(self) -> Any:
         return self.memory.transaction()
@@ -111,6 +117,9 @@ class MongoBench:
 
     def drop(self, table: str) -> None:
         self._database.drop_collection(table)
+
+    def rename(self, table: str, to: str) -> None:
+        self._database[table].rename(to, dropTarget=True)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

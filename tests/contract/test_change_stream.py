@@ -142,23 +142,6 @@ def test_a_change_is_described_whole(bench: SourceBench) -> None:
     stream.close()
 
 
-def test_an_event_that_changes_no_document_is_a_notice(bench: SourceBench) -> None:
-    bench.insert(TABLE, {"_id": 1})
-    stream = bench.source.open_stream(bench.schema, None)
-    bench.drop(TABLE)
-    notices: list[str] = []
-
-    def noticed() -> bool:
-        batch = stream.next_batch(0.2)
-        assert not batch.changes
-        notices.extend(batch.notices)
-        return bool(notices)
-
-    eventually(noticed)
-    assert notices == [f"drop {TABLE}"]
-    stream.close()
-
-
 def test_a_stream_that_the_source_ended_must_be_opened_again(bench: SourceBench) -> None:
     stream = bench.source.open_stream(bench.schema, None)
     bench.insert(TABLE, {"_id": 1})

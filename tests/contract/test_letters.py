@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.destinations import DestinationBench
 from tests.contract.steps import REF, delete, evolve, key, letter, load, make_table, shown, table_state, upsert
-from warp.change import Key, KeyKind, Operation, TableRef, Write
+from warp.change import BEGINNING, Key, KeyKind, Operation, TableRef, Write
 from warp.errors import Fatal, Poison, Transient
 from warp.evolution.shape import Shape
 from warp.metadata.base import DeadLetter, LetterFilter, LetterState, StoredLetter
@@ -45,6 +45,29 @@ def test_a_letter_is_kept_whole(target: DestinationBench) -> None:
     assert (stored.state, stored.attempts, stored.resolved_at) == (LetterState.OPEN, 1, None)
     assert stored.parked_at.tzinfo is not None
     assert target.destination.metadata.letter(stored.number + 1) is None
+
+
+def test_a_change_that_is_parked_again_is_the_letter_that_it_was(target: DestinationBench) -> None:
+    make_table(target)
+    (stored,) = _park(target, letter("8201", key("a")))
+    target.destination.metadata.discard_letter(stored.number)
+    _park(target, replace(letter("8201", key("a")), error="another"))
+    again = target.destination.metadata.letter(stored.number)
+    assert again is not None
+    assert (again.state, again.letter) == (LetterState.DISCARDED, stored.letter)
+
+
+def test_a_document_that_another_load_cannot_write_is_open_again(target: DestinationBench) -> None:
+    """A load's letter has no position: without this, what a later load could not write would be nowhere."""
+    make_table(target)
+    (stored,) = _park(target, letter(BEGINNING, key("a"), 10))
+    target.destination.metadata.discard_letter(stored.number)
+    later = replace(letter(BEGINNING, key("a"), 20), error="another")
+    _park(target, later)
+    again = target.destination.metadata.letter(stored.number)
+    assert again is not None
+    assert (again.state, again.letter, again.attempts, again.resolved_at) == (LetterState.OPEN, later, 2, None)
+    assert len(target.destination.metadata.letters(LetterFilter(), None)) == 1
 
 
 def test_letters_are_listed_newest_first_without_their_payloads(target: DestinationBench) -> None:

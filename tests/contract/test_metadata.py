@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 
 from tests.contract.destinations import DestinationBench
-from warp.change import Partition, TableRef
-from warp.errors import Transient
-from warp.metadata.base import SnapshotState
+from warp.change import Key, KeyKind, Operation, Partition, TableRef
+from warp.errors import Fatal, Transient
+from warp.metadata.base import DeadLetter, SnapshotState
 from warp.sources.base import Chunk, SourceTable, StreamPoint
 
 ORDERS, CARTS = TableRef("shop", "orders"), TableRef("shop", "carts")
@@ -174,7 +174,47 @@ def test_a_snapshot_closes_when_all_its_chunks_are_loaded(target: DestinationBen
     assert metadata.tables("shop")[0].snapshot is SnapshotState.PLANNED
 
 
-def test_an_error_can_be_kept_whatever_is_known_of_it(target: DestinationBench) -> None:
+def test_an_error_is_kept_once_with_how_often_and_when_it_was_met(target: DestinationBench) -> None:
+    metadata = target.destination.metadata
+    metadata.log_error("shop", "orders", Fatal("no privilege"), "grant it", "c1")
+    metadata.log_error("shop", None, ValueError("why"), None, None)
+    metadata.log_error("elsewhere", "orders", Fatal("no privilege"), None, "c2")
+    for correlation_id in ("c3", None):
+        metadata.log_error("shop", "orders", Fatal("no privilege"), "grant it", correlation_id)
+    kept, other = metadata.errors("shop", 10)
+    assert (kept.schema, kept.table, kept.error_class, kept.error) == ("shop", "orders", "Fatal", "no privilege")
+    assert (kept.remedy, kept.correlation_id, kept.occurrences) == ("grant it", "c3", 3)
+    assert kept.first_at < kept.last_at
+    assert (other.table, other.error_class, other.remedy, other.occurrences) == (None, "ValueError", None, 1)
+    assert metadata.errors("shop", 1) == [kept]
+    assert metadata.errors("nowhere", 10) == []
+
+
+def test_the_errors_of_dead_letters_are_kept_with_them(target: DestinationBench) -> None:
     _begin(target)
-    target.destination.metadata.log_error("shop", "orders", Transient("not now"), "wait", "cid")
-    target.destination.metadata.log_error("shop", None, ValueError("why"), None, None)
+
+    def park(*positions: str) -> None:
+        with target.destination.transaction() as transaction:
+            transaction.park([_letter(position) for position in positions])
+
+    park("01", "02")
+    park("03")
+    [kept] = target.destination.metadata.errors("shop", 10)
+    assert (kept.table, kept.error_class, kept.error, kept.remedy) == ("orders", "Poison", "too large", "shrink it")
+    assert (kept.correlation_id, kept.occurrences) == ("c03", 3)
+
+
+def _letter(position: str) -> DeadLetter:
+    return DeadLetter(
+        ref=ORDERS,
+        key=Key(KeyKind.STRING, position),
+        operation=Operation.INSERT,
+        position=position,
+        ts=1,
+        payload=b"x",
+        error_class="Poison",
+        error="too large",
+        remedy="shrink it",
+        traceback="",
+        correlation_id=f"c{position}",
+    )

@@ -149,6 +149,20 @@ def test_a_lease_that_is_not_renewed_lapses(transport: TransportBench) -> None:
     assert _taken(transport) == [wakeup]
 
 
+def test_work_that_is_postponed_is_held_for_that_long(transport: TransportBench) -> None:
+    wakeup = apply_wakeup(FIRST)
+    transport.wakeups.schedule([wakeup], "cid")
+    assert _taken(transport) == [wakeup]
+    transport.wakeups.postpone(wakeup, 60.0)
+    transport.let_leases_lapse()
+    assert transport.wakeups.revive([wakeup], "cid") == 0
+    assert transport.wakeups.schedule([wakeup], "cid") == 0
+    transport.wakeups.postpone(wakeup, 1.0)
+    transport.let_leases_lapse()
+    assert transport.wakeups.revive([wakeup], "cid") == 1
+    assert _taken(transport) == [wakeup]
+
+
 def test_renewing_takes_the_lease_whoever_had_it(transport: TransportBench) -> None:
     wakeup = apply_wakeup(FIRST)
     assert transport.wakeups.claim(wakeup)

@@ -76,8 +76,7 @@ def test_an_open_letter_is_a_failed_job_that_says_why(parking: Parking, dashboar
     dashboard.look()
     job = f"warp-letter-{stored.number}"
     description = (
-        f"dead letter {stored.number}: insert in {parking.ref}, key of kind int: "
-        "Poison: CheckViolation: the row breaks a constraint of its table"
+        f"dead letter {stored.number}: insert in {parking.ref}, key of kind int: Poison: {stored.letter.error}"
     )
     # The list gives the function as well as the description.
     assert dashboard.failed().keys() == {job}

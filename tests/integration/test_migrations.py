@@ -50,6 +50,8 @@ def _written() -> dict[str, set[str]]:
     for migration in migrations():
         for name, body in re.findall(r"CREATE TABLE (\w+) \((.*?)\n\);", migration.text, re.DOTALL):
             tables[name] = set(re.findall(r"^    ([a-z_]+) ", body, re.MULTILINE))
+        for name, body in re.findall(r"ALTER TABLE (\w+)\n(.*?);", migration.text, re.DOTALL):
+            tables[name] |= set(re.findall(r"ADD COLUMN (\w+)", body))
     return tables
 
 

@@ -44,7 +44,8 @@ def _state(parking: Parking) -> LetterState:
 def test_a_letter_says_where_and_why_without_values(parking: Parking) -> None:
     [stored] = parking.park(1)
     letter = stored.letter
-    assert (letter.key, letter.error) == (key(1), "CheckViolation: the row breaks a constraint of its table")
+    assert letter.key == key(1)
+    assert letter.error.startswith("CheckViolation: ")
     assert "psycopg.errors.CheckViolation (SQLSTATE 23514)" in letter.traceback
     assert "warp/destinations/postgresql/transaction.py:" in letter.traceback
     assert str(REFUSED) not in letter.traceback.split("Poison:")[1]

@@ -18,7 +18,8 @@ from warp.config import load_config
 from warp.connections import Connections, open_connections
 from warp.errors import ConfigurationError, ExitCode, Fatal
 from warp.metadata.base import DeadLetter
-from warp.monitoring.status import SchemaStatus, State, TableStatus, read_status
+from warp.monitoring.status import SchemaStatus, State, TableStatus
+from warp.monitoring.survey import read_status
 from warp.sources.base import Chunk, SourceTable, StreamPoint
 from warp.transport.base import Entry
 

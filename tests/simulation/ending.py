@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tests.simulation.history import History
-from warp.change import TableRef
+from warp.change import Key, TableRef
 from warp.destinations.base import OnDrop
 from warp.metadata.base import LetterState
 from warp.testing import MemoryBroker, MemoryDatabase, MemorySource, Row
@@ -68,7 +68,7 @@ class Ending:
         opened = set(self.open_letters())
         return [f"dead letter {number} shows wrongly" for number in sorted(failed ^ opened)]
 
-    def _is_true(self, ref: TableRef, key: object, row: Row) -> bool:
+    def _is_true(self, ref: TableRef, key: Key, row: Row) -> bool:
         """Whether a row shows what its document once was."""
-        states = self._history.states.get((ref, key), ())  # type: ignore[call-overload]
+        states = self._history.states.get((ref, key), ())
         return any(state.stamp == row.fields["v"] and state.ts <= row.ts for state in states)

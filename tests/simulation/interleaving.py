@@ -12,6 +12,8 @@ from typing import NoReturn
 
 from greenlet import getcurrent, greenlet
 
+_NEVER = 1 << 62
+
 
 class Killed(BaseException):
     """The actor ends here, without another word to anybody: what `kill -9` does."""
@@ -42,12 +44,18 @@ class Interleaving:
         """How often control goes from actor to actor, on average, before the environment has its turn."""
         self.stickiness = 0.5
         """How likely an actor is to go on where it could be interrupted."""
+        self.ended: list[str] = []
+        """Actors that died, or came to their end, since somebody emptied this."""
         self.crashes: list[str] = []
+        self._awake: list[Actor] = []
+        self._awake_until = 0
+        """The turn in which somebody thaws, so that `_awake` must be made again."""
 
     def start(self, name: str, body: Callable[[], None]) -> Actor:
         """Add an actor; it runs `body` when it is first chosen."""
         actor = Actor(name, greenlet(lambda: self._run(actor, body), self._environment))
         self.actors.append(actor)
+        self._awake_until = 0
         return actor
 
     def let_run(self) -> None:
@@ -60,18 +68,20 @@ class Interleaving:
     def freeze(self, actor: Actor, turns: int) -> None:
         """Let an actor stand still, wherever it is, for so many turns of the environment."""
         actor.frozen_until = self.turns + turns
+        self._awake_until = 0
 
     def kill(self, actor: Actor) -> None:
         """End an actor, wherever it is."""
         actor.killed = True
-        self.actors.remove(actor)
+        self._remove(actor)
         self._switch_to(actor)
 
     def die(self) -> NoReturn:
         """End the actor that calls this."""
         assert self.current is not None
         self.current.killed = True
-        self.actors.remove(self.current)
+        self._remove(self.current)
+        self.ended.append(self.current.name)
         raise Killed
 
     def end(self) -> None:
@@ -96,8 +106,16 @@ class Interleaving:
             raise Killed
 
     def _choose(self) -> Actor | None:
-        awake = [actor for actor in self.actors if actor.frozen_until <= self.turns]
-        return self._rng.choice(awake) if awake else None
+        if self.turns >= self._awake_until:
+            self._awake = [actor for actor in self.actors if actor.frozen_until <= self.turns]
+            self._awake_until = min(
+                (actor.frozen_until for actor in self.actors if actor.frozen_until > self.turns), default=_NEVER
+            )
+        return self._awake[int(self._rng.random() * len(self._awake))] if self._awake else None
+
+    def _remove(self, actor: Actor) -> None:
+        self.actors.remove(actor)
+        self._awake_until = 0
 
     def _switch_to(self, actor: Actor | None) -> None:
         """Comes back when whoever calls this is chosen again; whoever switches to it says so."""
@@ -108,9 +126,11 @@ class Interleaving:
         try:
             if not actor.killed:
                 body()
+                self._remove(actor)
+                self.ended.append(actor.name)
         except Killed:
             pass
         except BaseException as error:
             self.crashes.append(f"{actor.name} crashed: {error!r}")
-            self.actors.remove(actor)
+            self._remove(actor)
         self.current = None  # what ends goes on with its parent, the environment

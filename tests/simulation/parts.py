@@ -7,14 +7,37 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 from warp.change import TableRef
 from warp.destinations.base import Transaction
 from warp.errors import Fatal
 from warp.sources.base import StreamPoint
-from warp.testing import Hook, MemoryDatabase, MemoryDestination, MemorySource
+from warp.testing import (
+    Hook,
+    MemoryBroker,
+    MemoryDatabase,
+    MemoryDestination,
+    MemoryLetterJobs,
+    MemoryLogs,
+    MemorySource,
+    MemoryWakeups,
+)
 from warp.testing.stream import MemoryStream
+
+ANSWERED = ".answered"
+"""What the name of a call that took effect ends with, for the hook: only its answer can be lost."""
+_CHANGING_METADATA = (
+    "begin_schema",
+    "save_checkpoint",
+    "add_tables",
+    "repartition",
+    "replace_table",
+    "add_chunks",
+    "close_snapshot",
+    "block",
+    "log_error",
+)
 
 
 class ForgetfulSource(MemorySource):
@@ -42,6 +65,8 @@ class FragileDestination(MemoryDestination):
         self.broken: set[TableRef] = set()
         self._opened = opened
         self._closed = closed
+        _lose_answers(self, "destination", ("evolve", "drop", "sweep"), hook)
+        _lose_answers(self.metadata, "metadata", _CHANGING_METADATA, hook)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -63,10 +88,29 @@ class FragileDestination(MemoryDestination):
         return checked
 
 
-def lose_answers(part: object, name: str, calls: Iterable[str], hook: Hook) -> None:
+class Transport(NamedTuple):
+    """What one process has of Redis."""
+
+    logs: MemoryLogs
+    wakeups: MemoryWakeups
+    letters: MemoryLetterJobs
+
+
+def transport(broker: MemoryBroker, hook: Hook) -> Transport:
+    """Connections of another process."""
+    made = Transport(
+        MemoryLogs(broker, hook=hook), MemoryWakeups(broker, hook=hook), MemoryLetterJobs(broker, hook=hook)
+    )
+    _lose_answers(made.logs, "logs", ("remove", "request_resend", "take_resends"), hook)
+    _lose_answers(made.wakeups, "wakeups", ("schedule", "revive", "requeue", "claim", "release", "take"), hook)
+    _lose_answers(made.letters, "letters", ("settle", "fail", "finish", "take"), hook)
+    return made
+
+
+def _lose_answers(part: object, name: str, calls: Iterable[str], hook: Hook) -> None:
     """Have `hook` called also after each of these calls took effect: what it raises then, the caller gets instead."""
     for call in calls:
-        setattr(part, call, _answered(getattr(part, call), f"{name}.{call}.answered", hook))
+        setattr(part, call, _answered(getattr(part, call), f"{name}.{call}{ANSWERED}", hook))
 
 
 def _answered(method: Callable[..., Any], call: str, hook: Hook) -> Callable[..., Any]:

@@ -6,11 +6,10 @@ Judged by the source's history and by what is committed, never by what the code 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 
 from tests.simulation.history import History, Place, State
 from tests.simulation.trace import Trace
-from warp.change import BEGINNING, Operation
+from warp.change import BEGINNING, Operation, TableRef
 from warp.destinations.base import OnDrop
 from warp.metadata.base import SchemaState
 from warp.testing import MemoryDatabase, Row
@@ -29,7 +28,7 @@ class Truth:
         """As they were at the last look."""
         self._buried: dict[Place, int] = {}
         """The time before which a document whose row was deleted must not come back."""
-        self._markers: dict[tuple[object, int], str] = {}
+        self._markers: dict[tuple[TableRef, int], str] = {}
         self._checkpoint = BEGINNING
         self.wrongs: list[str] = []
 
@@ -57,11 +56,9 @@ class Truth:
             if schema.checkpoint.position < self._checkpoint:
                 self._wrong("the checkpoint went back")
             self._checkpoint = schema.checkpoint.position
-            # Before the start, and before a loss, only first loads say what there is.
-            since = max(f"{schema.start_ts:016x}~", self._history.lost)
             for place, states in self._history.states.items():
                 passed = bisect_right(states, self._checkpoint, key=lambda state: state.position)
-                if passed and states[passed - 1].position > since:
+                if passed and states[passed - 1].ts > max(schema.start_ts, self._read_again(place[0])):
                     self._check_passed(place, states[passed - 1], states[passed:])
 
     def _wrong(self, what: str) -> None:
@@ -80,9 +77,9 @@ class Truth:
         if row.fields["v"] not in [state.stamp for state in states if state.ts == then]:
             self._wrong(f"row {_text(place)} is not what its document was at that time")
         marker = self._marker(place)
-        newer = [state for state in states if row.ts < state.ts and state.position <= marker]
-        if any(not self._is_excused(place, state) for state in newer):
-            self._wrong(f"row {_text(place)} is older than what its partition has applied")
+        for number, state in enumerate(states, 1):
+            if row.ts < state.ts and state.position <= marker and not self._is_excused(place, state, states[number:]):
+                self._wrong(f"row {_text(place)} is older than what its partition has applied")
 
     def _deleted(self, place: Place, before: Row) -> None:
         self._trace.note(f"row {_text(place)}: {_shown(before)} is gone")
@@ -104,17 +101,22 @@ class Truth:
         """The checkpoint passed `last`; what came `later` may be applied as well."""
         row = self._database.rows.get(place[0], {}).get(place[1])
         shown = row if row is not None and not row.is_deleted else None
-        is_gone_later = any(state.stamp is None for state in later)
-        if self._is_excused(place, last) or (last.operation is None and last.stamp is not None):
-            return
-        if last.operation is Operation.UPDATE and is_gone_later:
-            return  # it found its document gone and wrote nothing: the delete to come will do it
-        if (shown is None and last.stamp is not None and not is_gone_later) or (shown and shown.ts < last.ts):
+        is_missing = shown is None and last.stamp is not None and not _is_gone(later)
+        is_old = shown is not None and shown.ts < last.ts
+        if (is_missing or is_old) and not self._is_excused(place, last, later):
             self._wrong(f"the checkpoint passed a change of {_text(place)} that is not applied")
 
-    def _is_excused(self, place: Place, state: State) -> bool:
-        """Whether a state that was passed need not show in its row."""
-        return self._is_parked(place, state.ts) or self._is_kept(place, state) or state.position <= self._history.lost
+    def _is_excused(self, place: Place, state: State, later: list[State]) -> bool:
+        """Whether a state that is done with need not show in its row."""
+        if state.operation is Operation.UPDATE and _is_gone(later):
+            return True  # it found its document gone and wrote nothing: the delete to come will do it
+        return self._is_parked(place, state.ts) or self._is_kept(place, state)
+
+    def _read_again(self, ref: TableRef) -> int:
+        """Up to this time only reading a table again says what there is, and how the run ends says whether that was
+        done."""
+        known = self._database.known.get(ref)
+        return max(known.floor, known.kept) if known else 0
 
     def _is_parked(self, place: Place, ts: int) -> bool:
         """Whether there is, or was, a dead letter of that time or later."""
@@ -133,6 +135,10 @@ class Truth:
         known = self._database.known.get(place[0])
         marker = known and self._database.markers.get((place[0], key_hash(place[1]) % known.partitions))
         return marker.position if marker else BEGINNING
+
+
+def _is_gone(states: list[State]) -> bool:
+    return any(state.stamp is None for state in states)
 
 
 def _text(place: Place) -> str:

@@ -1,277 +1,251 @@
 """One run: the real tailers, workers and scheduler over in-memory parts, and everything that can befall them.
 
-The same seed gives the same run, call for call. Time stands still but for the environment moving it on.
+The same seed and weather give the same run, call for call. Time stands still but for the environment moving it on.
 """
 
 from __future__ import annotations
 
 import random
-import zlib
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from dataclasses import replace
 
-from scheduler.reconcile import Reconcile
-from scheduler.snapshots import Snapshots
-from scheduler.tailer import Tailer
+from tests.simulation.crew import Configuration, Crew, SimulatedStop
+from tests.simulation.ending import Ending
+from tests.simulation.faults import Faults
+from tests.simulation.history import History
 from tests.simulation.interleaving import Actor, Interleaving
-from tests.simulation.life import LATE_TABLE, POISON, SCHEMA, TABLES, Life
+from tests.simulation.life import ALL_TABLES, KEYS, SCHEMA, TABLES, Life
+from tests.simulation.parts import ANSWERED, ForgetfulSource, FragileDestination
+from tests.simulation.trace import Trace
 from tests.simulation.truth import Truth
-from tests.simulation.weather import Weather, weather
+from tests.simulation.weather import Weather, forecast
 from warp.change import TableRef
 from warp.config import TableSettings
-from warp.errors import ServerUnreachable, StreamInvalid, Transient
-from warp.process import Stop
-from warp.testing import MemoryBroker, MemoryDatabase, MemoryDestination, MemoryLogs, MemorySource, MemoryWakeups
+from warp.testing import MemoryBroker, MemoryDatabase
 from warp.testing.documents import key_of
-from workers.apply import Applier
-from workers.drain import Drain
-from workers.report import Report
-from workers.snapshot import Loader
 
+START = 1_700_000_000.0
 QUIET_TURNS = 1500
 """Turns in which everything must have caught up once nothing goes wrong any more."""
-AFTERMATH_TURNS = 60
-_IDLE = frozenset({"tailer.done", "worker.done", "scheduler.done", "tailer.wait", "stop.wait"})
-"""Not calls of a part: an actor has done a round, or waits."""
-
-
-class _NeverStopped(Stop):
-    def __init__(self, hook: Callable[[str], None]) -> None:
-        super().__init__()
-        self._hook = hook
-
-    def wait(self, seconds: float) -> bool:
-        self._hook("stop.wait")
-        return False
+AFTERMATH_TURNS = 20
+"""Turns after that, in which all must stay as it is."""
+BATCH_BYTES = 20 * 2048
+"""What a tailer sends at most before it looks again."""
+QUIET_SECONDS = 1.0
+_IDLE = "stop.wait"
+"""Not a call of a part: an actor has done a round, or waits."""
+_LOOKS = frozenset({"destination.committed", "destination.drop.answered", "destination.sweep.answered"})
+"""Calls after which rows may have changed."""
 
 
 class World:
     """`run` says what went wrong: nothing, if the protocol is right."""
 
-    def __init__(self, seed: int, chosen: Weather | None = None) -> None:
-        self.rng = random.Random(seed)
-        self.weather = chosen or weather(self.rng)
-        self.time = 1_700_000_000.0
-        self.trace = 0
-        self._saved: Any = None
-        self._faults, self._pauses = self.weather.faults, self.weather.pauses
-        self._slow_loads = self.weather.slow_loads
-        self._dead: list[str] = []
-        self._interleaving = Interleaving(self.rng)
-        self._interleaving.stickiness = self.rng.choice((0.3, 0.7, 0.9))
-        self._interleaving.patience = self.rng.choice((5.0, 15.0, 40.0))
-        self._partitions = {table: self.rng.randint(1, 3) for table in (*TABLES, LATE_TABLE)}
-        self._batch_size = self.rng.choice((1, 4, 20))
-        self._high_water_mark = self.rng.choice((1000, 1_000_000))
-        self.source = MemorySource(
-            clock=self._clock, hook=self._hook, batch=self.rng.choice((1, 4, 20)), piece=self.rng.randint(1, 3)
+    def __init__(self, seed: int, weather: Weather | None = None, tell: Callable[[str], object] | None = None) -> None:
+        """`tell` is given the run line by line, for somebody to read."""
+        self.weather = weather or forecast(seed)
+        self.trace = Trace(tell)
+        self._rng = rng = random.Random(seed)
+        self._time = START
+        self._interleaving = Interleaving(rng)
+        self._interleaving.stickiness = rng.choice((0.3, 0.7, 0.9))
+        self._interleaving.patience = rng.choice((5.0, 15.0, 40.0))
+        self._stops: dict[str, SimulatedStop] = {}
+        self._configuration = self._configured()
+        self._source = ForgetfulSource(
+            rng,
+            refused=self.weather.refused,
+            clock=self._clock,
+            hook=self._hook,
+            batch=rng.choice((1, 4, 20)),
+            piece=rng.randint(1, 3),
         )
-        self.database = MemoryDatabase(clock=self._clock)
-        self.destination = MemoryDestination(self.database, hook=self._hook)
-        self.broker = MemoryBroker(clock=self._clock)
-        self.logs = MemoryLogs(self.broker, hook=self._hook)
-        self.wakeups = MemoryWakeups(self.broker, hook=self._hook)
-        self.truth = Truth(self.source, self.database)
-        self._life = Life(self.rng, self.source, self.truth, updates=self.weather.updates)
-        if self.weather.poison:
-            self.database.poison.add(key_of(POISON))
+        self._database = MemoryDatabase(clock=self._clock)
+        self._broker = MemoryBroker(clock=self._clock)
+        self._history = History(self._source)
+        self._faults = Faults(
+            rng, self.weather, self._interleaving, self._source, self._database, self._broker, self.trace
+        )
+        self._destination = FragileDestination(
+            self._database, hook=self._hook, opened=self._faults.opened, closed=self._faults.closed
+        )
+        self._truth = Truth(self._history, self._database, self.weather.on_drop, self.trace)
+        self._ending = Ending(self._source, self._database, self._broker, self._history)
+        self._life = Life(rng, self._source, self._history, self.weather, self.trace)
+        self._crew = Crew(
+            rng, self._source, self._destination, self._broker, self._ending, clock=self._clock, hook=self._hook
+        )
+        self._deeds = [
+            (rate, deed)
+            for rate, deed in (
+                (self.weather.outages, self._faults.server_away),
+                (self.weather.redis, self._faults.redis_loses),
+                (self.weather.streams, self._faults.cut_streams),
+                (self.weather.poison, self._poison_or_heal),
+                (self.weather.breakage, self._break_or_mend),
+                (self.weather.losses, self._life.lose_history),
+                (0.04 if self.weather.repartitioned else 0.0, self._reconfigure),
+            )
+            if rate
+        ]
 
     def run(self) -> list[str]:
         """Live through it; returns what went wrong."""
         if self.weather.loaded:
-            for _ in range(self.rng.randint(0, 12)):
+            for _ in range(self._rng.randint(0, 12)):
                 self._life.change(late=False)
-        for number in (1, 2):
-            self._start(f"tailer-{number}")
-        for number in (1, 2, 3):
-            self._start(f"worker-{number}")
-        self._start("scheduler")
+        names = ["tailer-1", "tailer-2", "worker-1", "worker-2", "worker-3", "scheduler"]
+        for name in [*names, "person"] if self.weather.poison else names:
+            self._start(name)
         try:
             for _ in range(self.weather.turns):
                 self._befall()
-                self._interleaving.let_run()
-                while self._dead:
-                    self._start(self._dead.pop())
-                if self._wrong():
-                    return self._wrong()
+                self._turn()
+                if self._wrongs():
+                    return self._wrongs()
             return self._settle()
         finally:
             self._interleaving.end()
 
-    def _wrong(self) -> list[str]:
-        return [*self._interleaving.crashes, *self.truth.wrongs]
+    def _turn(self) -> None:
+        """Let the actors run for a while; whoever has ended meanwhile is started again."""
+        self._interleaving.let_run()
+        self._faults.pass_turn()
+        while self._interleaving.ended:
+            self._start(self._interleaving.ended.pop())
+        self._look_at_memory()
+
+    def _wrongs(self) -> list[str]:
+        return [*self._interleaving.crashes, *self._truth.wrongs]
 
     def _settle(self) -> list[str]:
         """Nothing befalls anybody any more: all must catch up by themselves, and stay so."""
-        self._faults = self._pauses = 0.0
-        self._slow_loads = False
+        self.trace.note("nothing befalls anybody any more")
+        self._faults.cease()
         self._interleaving.patience, self._interleaving.stickiness = 12.0, 0.9
-        for actor in self._interleaving.actors:
-            actor.frozen_until = 0
         if self.weather.repartitioned:
-            for actor in [actor for actor in self._interleaving.actors if actor.name.startswith("tailer")]:
+            for actor in [actor for actor in self._interleaving.actors if actor.name != "person"]:
                 self._restart(actor)  # the deployment of the last configuration is done
-        left = QUIET_TURNS
-        while left > 0 and not self._wrong():
-            left -= 1
+        ending, broken = self._ending, self._destination.broken
+        if broken:
+            wrong = self._until(lambda: not self._differences(), "the tables that are not broken never caught up")
+            if wrong:
+                return wrong
+            self.trace.note("all tables are mended")
+            broken.clear()
+        if self.weather.poison:
+            self._crew.person_rests = True
+            wrong = self._until(lambda: self._at_rest() and not ending.jobs_amiss(), "dead letters never showed")
+            if wrong:
+                return wrong
+            self.trace.note("all documents are healed")
+            self._database.poison.clear()
+            self._crew.person_rests = False
+        wrong = self._until(lambda: self._at_rest() and not ending.open_letters(), "it never came to rest")
+        for _ in range(AFTERMATH_TURNS):
             self._quiet_turn()
-            if self._caught_up():
-                for _ in range(AFTERMATH_TURNS):
-                    self._quiet_turn()
-                return [*self._wrong(), *self.truth.differences()]
-        return self._wrong() or self.truth.differences() or ["it never came to rest"]
+        return wrong or self._wrongs() or self._differences()
+
+    def _at_rest(self) -> bool:
+        return self._ending.is_at_rest(SCHEMA)
+
+    def _differences(self) -> list[str]:
+        return self._ending.differences(self.weather.on_drop, self._destination.broken)
+
+    def _until(self, condition: Callable[[], bool], otherwise: str) -> list[str]:
+        """What went wrong before the condition held."""
+        for _ in range(QUIET_TURNS):
+            if self._wrongs():
+                return self._wrongs()
+            if condition():
+                return []
+            self._quiet_turn()
+        return [otherwise, *self._differences()]
 
     def _quiet_turn(self) -> None:
-        self.time += 0.3
-        self._interleaving.let_run()
-
-    def _caught_up(self) -> bool:
-        schema = self.database.schemas.get(SCHEMA)
-        return (
-            schema is not None
-            and (not self.source.log or schema.checkpoint.position >= self.source.log[-1].position)
-            and not any(known.snapshot.open for known in self.database.known.values())
-            and not self.broker.state.logs
-        )
+        self._time += QUIET_SECONDS
+        self._turn()
 
     def _clock(self) -> float:
-        return self.time
+        return self._time
 
     def _hook(self, call: str) -> None:
         """Every call of every part comes through here."""
         actor = self._interleaving.current
-        if actor is None:
+        if actor is None or actor.killed:
             return
-        self.trace = zlib.crc32(f"{actor.name} {call}".encode(), self.trace)
-        if call == "destination.committed":
-            self.truth.look()
-        self.truth.look_at_checkpoint(self.database.schemas.get(SCHEMA))
-        idle = call in _IDLE
-        if not idle and not actor.killed:
-            self._befall_here(actor, call)
-        self._interleaving.switch(idle=idle)
-        if not idle and self.rng.random() < self._faults:
-            if call == "stream.next_batch":
-                raise StreamInvalid("the change stream was cut")
-            raise self.rng.choice((Transient("not now"), ServerUnreachable("a server", "somewhere", "gone")))
-
-    def _befall_here(self, actor: Actor, call: str) -> None:
-        dice = self.rng.random()
-        if call == "source.read" and self._slow_loads and dice < 0.5:
-            self._interleaving.freeze(actor, self.rng.randint(5, 40))
-        elif dice < self._pauses:
-            self._interleaving.freeze(actor, self.rng.choice((1, 5, 25)))
-        elif dice < self._pauses * 1.1:
-            self._dead.append(actor.name)
-            self._interleaving.die()
+        self.trace.call(actor.name, call)
+        if call in _LOOKS:
+            self._truth.look()
+        self._truth.look_at_checkpoint(self._database.schemas.get(SCHEMA))
+        if call == _IDLE:
+            self._interleaving.switch(idle=True)
+            return
+        if not call.endswith(ANSWERED):
+            self._faults.before(actor, call)
+            self._interleaving.switch()
+        self._faults.raise_at(actor, call)
 
     def _befall(self) -> None:
-        rng = self.rng
-        actor = rng.choice(self._interleaving.actors)
+        rng = self._rng
+        for rate, deed in self._deeds:
+            if rng.random() < rate:
+                deed()
         dice = rng.random()
-        if dice < 0.45:
-            self._life.change(late=SCHEMA in self.database.schemas)
-        elif dice < 0.49 and self.weather.repartitioned:
-            self._reconfigure()
-        elif dice < 0.88:
-            self.time += rng.choice((0.01, 0.3, 1.1, 6.0))
+        if dice < 0.47:
+            self._life.change(late=SCHEMA in self._database.schemas)
         elif dice < 0.92:
-            self._interleaving.freeze(actor, rng.choice((3, 10, 40)))
-        elif dice < 0.95:
-            self._restart(actor)
+            self._time += rng.choice((0.01, 0.3, 1.1, 6.0))
         elif dice < 0.96:
-            self._saved = self.broker.save()
-        elif dice < 0.967 and self._saved:
-            self.broker.restore(self._saved)
-        elif dice < 0.975:
-            self.broker.flush()
-        elif dice < 0.985:
-            self.source.cut_streams()
+            self._interleaving.freeze(rng.choice(self._interleaving.actors), rng.choice((3, 10, 40)))
+        elif dice < 0.98:
+            self._restart(rng.choice(self._interleaving.actors))
+        else:
+            self._stops[rng.choice(self._interleaving.actors).name].set()
+
+    def _poison_or_heal(self) -> None:
+        self._database.poison ^= {key_of(self._rng.choice(KEYS))}
+        self.trace.note(f"poison: {sorted(key.text for key in self._database.poison)}")
+
+    def _break_or_mend(self) -> None:
+        self._destination.broken ^= {TableRef(SCHEMA, self._rng.choice(ALL_TABLES))}
+        self.trace.note(f"broken: {sorted(ref.table for ref in self._destination.broken)}")
+
+    def _configured(self) -> Configuration:
+        def settings(partitions: int) -> TableSettings:
+            return TableSettings(
+                batch_size=batch_size,
+                deletion_strategy="soft" if self.weather.soft else "hard",
+                partitions=partitions,
+                on_drop=self.weather.on_drop,
+            )
+
+        batch_size = self._rng.choice((1, 4, 20))
+        return Configuration(
+            defaults=settings(1),
+            tables={table: settings(self._rng.randint(1, 3)) for table in ALL_TABLES},
+            high_water_mark=self._rng.choice((3000, 1_000_000)),
+        )
 
     def _reconfigure(self) -> None:
         """A new configuration, with which only one of the tailers is started again for now."""
-        self._partitions = self._partitions | {self.rng.choice(TABLES): self.rng.randint(1, 4)}
+        table = self._rng.choice(TABLES)
+        changed = {table: replace(self._configuration.tables[table], partitions=self._rng.randint(1, 4))}
+        self._configuration = replace(self._configuration, tables={**self._configuration.tables, **changed})
         self._restart(next(actor for actor in self._interleaving.actors if actor.name.startswith("tailer")))
 
     def _restart(self, actor: Actor) -> None:
+        self.trace.note(f"{actor.name} is killed")
         self._interleaving.kill(actor)
         self._start(actor.name)
 
     def _start(self, name: str) -> None:
-        bodies = {"tailer": self._tailer, "worker": self._worker, "scheduler": self._scheduler}
-        self._interleaving.start(name, bodies[name.partition("-")[0]]())
+        stop = self._stops[name] = SimulatedStop(self._hook)
+        self._interleaving.start(name, self._crew.body(name, self._configuration, stop))
 
-    def _settings(self, table: str, partitions: dict[str, int]) -> TableSettings:
-        return TableSettings(
-            batch_size=self._batch_size,
-            deletion_strategy="soft" if self.weather.soft else "hard",
-            partitions=partitions.get(table, 1),
-        )
-
-    def _tailer(self) -> Callable[[], None]:
-        """A tailer keeps the configuration that it was started with."""
-        partitions = self._partitions
-
-        def body() -> None:
-            tailer = Tailer(
-                SCHEMA,
-                self.source,
-                self.destination,
-                self.logs,
-                self.wakeups,
-                settings=lambda table: self._settings(table, partitions),
-                high_water_mark=self._high_water_mark,
-                clock=self._clock,
-                wait=lambda _: self._hook("tailer.wait"),
-            )
-            while True:
-                try:
-                    tailer.tick()
-                except (Transient, ServerUnreachable, StreamInvalid):
-                    tailer.close()
-                self._hook("tailer.done")
-
-        return body
-
-    def _worker(self) -> Callable[[], None]:
-        def settings(ref: TableRef) -> TableSettings:
-            return self._settings(ref.table, self._partitions)
-
-        def body() -> None:
-            report = Report()
-            drain = Drain(
-                Applier(self.source, self.destination, self.logs, settings=settings, report=report, now=self._clock),
-                Loader(self.source, self.destination, settings=settings, report=report),
-                self.logs,
-                self.wakeups,
-                self.destination.metadata,
-                stop=_NeverStopped(self._hook),
-                clock=self._clock,
-            )
-            while True:
-                self._hook("worker.done")
-                try:
-                    job = self.wakeups.take()
-                except (Transient, ServerUnreachable):
-                    continue
-                if job is not None:
-                    wakeup, correlation_id = job
-                    {"apply": drain.apply, "load": drain.load}[wakeup.kind](wakeup, correlation_id)
-
-        return body
-
-    def _scheduler(self) -> Callable[[], None]:
-        def body() -> None:
-            metadata = self.destination.metadata
-            snapshots = Snapshots(
-                SCHEMA, self.source, self.destination, self.wakeups, soft=lambda _: self.weather.soft
-            )
-            reconcile = Reconcile(SCHEMA, metadata, self.logs, self.wakeups)
-            while True:
-                with suppress(Transient, ServerUnreachable):
-                    snapshots.tick()
-                    reconcile.tick()
-                self._hook("scheduler.done")
-
-        return body
+    def _look_at_memory(self) -> None:
+        """What a tailer remembers is bounded by what may lie in the logs."""
+        most = 2 * (self._configuration.high_water_mark + BATCH_BYTES)
+        for name, tailer in self._crew.tailers.items():
+            if tailer._pending.size > most:
+                self._truth.wrongs.append(f"{name} remembers {tailer._pending.size} bytes")

@@ -26,8 +26,8 @@ def write_config(path: Path, endpoints: Endpoints, schemas: Sequence[str | Mappi
         "destination": {"type": "postgresql", "connection_string": endpoints.pg_dsn},
         "redis": {"connection_string": endpoints.redis_url},
         "schemas": [{"name": schema} if isinstance(schema, str) else dict(schema) for schema in schemas],
-        "monitoring": {"log_format": "console"},
         **settings,
+        "monitoring": {"log_format": "console", "min_oplog_headroom_hours": 0, **settings.get("monitoring", {})},
     }
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path

@@ -111,7 +111,9 @@ class Mirror:
     def _saved_since(self, before: list[tuple[Any, ...]]) -> bool:
         return all(now != then for now, then in zip(self._saved_at(), before, strict=True))
 
-    def freeze_when(self, process: Process, condition: Callable[[], object], what: str) -> None:
+    def freeze_when(
+        self, process: Process, condition: Callable[[], object], what: str, deadline: float = DEADLINE_SECONDS
+    ) -> None:
         """Freeze a process at a moment at which the condition holds, and goes on holding while it is frozen."""
 
         def caught() -> bool:
@@ -121,7 +123,7 @@ class Mirror:
             process.thaw()
             return False
 
-        eventually(caught, what=what)
+        eventually(caught, deadline, what=what)
 
     def wait_applied(self, more: int) -> None:
         """Wait until so many more changes are applied."""

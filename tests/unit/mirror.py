@@ -8,8 +8,9 @@ from typing import Any
 from scheduler.reconcile import Reconcile
 from scheduler.snapshots import Snapshots
 from scheduler.tailer import Tailer
-from warp.change import Partition, TableRef
+from warp.change import Key, Partition, TableRef
 from warp.config import TableSettings
+from warp.destinations.base import OnDrop
 from warp.process import Stop
 from warp.testing import MemoryBroker, MemoryDestination, MemoryLogs, MemorySource, MemoryWakeups, Row
 from workers.apply import Applier
@@ -47,6 +48,7 @@ class Mirror:
         self.meanwhile: dict[str, list[Callable[[], object]]] = {}
         self.partitions = partitions
         self.soft = soft
+        self.on_drop = OnDrop.KEEP
         self.batch_size = batch_size
         self.high_water_mark = 1_000_000
         self.source = MemorySource(clock=self.clock, hook=self._hook, piece=piece)
@@ -58,7 +60,9 @@ class Mirror:
         self.wakeups = MemoryWakeups(self.broker, hook=self._hook)
         self.stop = _Stop(self.advance)
         self.drain = self.new_drain()
-        self.snapshots = Snapshots(SCHEMA, self.source, self.destination, self.wakeups, soft=lambda _: self.soft)
+        self.snapshots = Snapshots(
+            SCHEMA, self.source, self.destination, self.wakeups, soft=lambda _: self.soft, clock=self.clock
+        )
         self.reconcile = Reconcile(SCHEMA, self.metadata, self.logs, self.wakeups)
 
     def clock(self) -> float:
@@ -82,6 +86,7 @@ class Mirror:
             batch_size=self.batch_size,
             deletion_strategy="soft" if self.soft else "hard",
             partitions=self.partitions,
+            on_drop=self.on_drop,
         )
 
     def tailer(self) -> Tailer:
@@ -139,20 +144,23 @@ class Mirror:
         for number in numbers:
             self.source.insert(SCHEMA, TABLE, {"_id": number, **fields})
 
-    def rows(self) -> dict[str, Row]:
-        """The rows, without those softly deleted, by the text of their keys."""
-        rows = self.database.rows.get(REF, {})
-        return {key.text: row for key, row in rows.items() if not row.is_deleted}
+    def rows(self, table: str = TABLE) -> dict[str, Row]:
+        """The rows, without those softly deleted or kept, by the text of their keys."""
+        return {key.text: row for key, row in self._alive(TableRef(SCHEMA, table)).items()}
+
+    def _alive(self, ref: TableRef) -> dict[Key, Row]:
+        known, rows = self.database.known.get(ref), self.database.rows.get(ref, {})
+        return {key: row for key, row in rows.items() if not row.is_deleted and row.ts >= (known.kept if known else 0)}
 
     def entries(self, number: int = 0) -> list[tuple[str, str]]:
         """`prev` and `last` of the entries in a partition's log."""
         stored = self.logs.read(Partition(*REF, number, 1), None, 1000)
         return [(item.entry.prev, item.entry.last) for item in stored]
 
-    def identical(self) -> bool:
+    def identical(self, table: str = TABLE) -> bool:
         """Whether rows equal documents."""
-        documents = self.source.documents.get(REF, {})
-        rows = {key: row for key, row in self.database.rows.get(REF, {}).items() if not row.is_deleted}
+        ref = TableRef(SCHEMA, table)
+        documents, rows = self.source.documents.get(ref, {}), self._alive(ref)
         return documents.keys() == rows.keys() and not any(
             self.source.differences(documents[key], key, row.fields) for key, row in rows.items()
         )

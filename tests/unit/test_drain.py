@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.mirror import REF, SCHEMA, Mirror
-from warp.change import Partition
-from warp.errors import Fatal, ServerUnreachable, Transient
+from tests.unit.mirror import REF, SCHEMA, TABLE, Mirror
+from warp.change import Operation, Partition
+from warp.errors import ConfigurationError, Fatal, Poison, Refused, ServerUnreachable, Transient, WarpError
+from warp.metadata.base import Block
+from warp.retry import LONGEST_SECONDS, MENDED_SECONDS
 from warp.transport.base import apply_wakeup, load_wakeup
 from warp.transport.keys import LEASE_SECONDS
-from workers.drain import ATTEMPTS, TURN_SECONDS
+from workers.drain import PATIENCE_SECONDS, TURN_SECONDS, WorkFailed
 
 PARTITION = Partition(*REF, 0, 1)
 WORK = apply_wakeup(PARTITION)
@@ -93,12 +95,16 @@ def test_a_failure_that_may_pass_is_tried_again_after_a_while(error: Exception) 
     assert mirror.time > before
 
 
-def test_after_some_attempts_the_work_is_left_to_a_later_wake_up() -> None:
+def test_what_goes_on_failing_is_left_to_a_later_wake_up_and_others_are_served() -> None:
     mirror = _sent()
-    mirror.fail["destination.transaction"] = [Transient("not now") for _ in range(ATTEMPTS)]
+    before = mirror.time
+    mirror.fail["destination.transaction"] = [Transient("not now") for _ in range(100)]
     mirror.drain.apply(WORK, "cid")
+    assert mirror.time - before <= PATIENCE_SECONDS
     assert (mirror.rows(), len(mirror.entries())) == ({}, 5)
-    mirror.advance(LEASE_SECONDS)
+    mirror.fail.clear()
+    assert mirror.reconcile.tick() == 0
+    mirror.advance(LONGEST_SECONDS)
     assert mirror.reconcile.tick() == 1
     mirror.work()
     assert mirror.identical()
@@ -112,12 +118,116 @@ def test_a_worker_that_is_to_stop_does_not_try_again() -> None:
     assert mirror.calls.count("destination.transaction") == 1
 
 
-def test_what_a_person_must_mend_is_kept_and_left() -> None:
+def _block(mirror: Mirror) -> Block | None:
+    [table] = mirror.metadata.tables(SCHEMA)
+    return table.blocked
+
+
+def _errors(mirror: Mirror) -> list[str]:
+    return [kept.error for kept in mirror.metadata.errors(SCHEMA, 10)]
+
+
+def test_what_a_person_must_mend_stops_the_table_and_is_tried_again_now_and_then() -> None:
     mirror = _sent()
-    mirror.fail["destination.transaction"] = [Fatal("no privilege", remedy="grant it")]
+    mirror.fail["destination.transaction"] = [Fatal("no privilege", remedy="grant it") for _ in range(2)]
     mirror.drain.apply(WORK, "cid")
-    assert mirror.database.errors == ["no privilege"]
+    block = _block(mirror)
+    assert block is not None
+    assert (block.reason, block.remedy) == ("no privilege", "grant it")
+    assert _errors(mirror) == ["no privilege"]
     assert len(mirror.entries()) == 5
+    for _ in range(2):
+        mirror.advance(MENDED_SECONDS - 0.1)
+        assert mirror.reconcile.tick() == 0, "not in a hot loop"
+        mirror.advance(0.2)
+        assert mirror.reconcile.tick() == 1
+        mirror.work()
+    assert mirror.identical()
+    assert _block(mirror) is None
+
+
+def test_a_table_takes_changes_again_in_the_very_transaction_that_succeeds() -> None:
+    mirror = _sent()
+    mirror.metadata.block(REF, "altered", None)
+    mirror.fail["transaction.advance"] = [Fatal("altered still")]
+    mirror.drain.apply(WORK, "cid")
+    assert _block(mirror) is not None
+    mirror.drain.apply(WORK, "cid")
+    assert _block(mirror) is None
+    assert mirror.identical()
+
+
+@pytest.mark.parametrize("error", [Refused("wrong password"), ConfigurationError("schema 'x' is not configured")])
+def test_what_ails_more_than_the_table_does_not_block_it(error: WarpError) -> None:
+    mirror = _sent()
+    mirror.fail["destination.transaction"] = [error]
+    mirror.drain.apply(WORK, "cid")
+    assert _block(mirror) is None
+    assert _errors(mirror) == [str(error)]
+    mirror.advance(MENDED_SECONDS - 0.1)
+    assert mirror.reconcile.tick() == 0
+
+
+def test_poison_that_no_document_can_be_told_to_be_stops_the_table_and_loses_nothing() -> None:
+    mirror = _sent()
+    mirror.fail["transaction.advance"] = [Poison("a deferred constraint")]
+    mirror.drain.apply(WORK, "cid")
+    block = _block(mirror)
+    assert block is not None
+    assert block.reason == "a deferred constraint"
+    assert len(mirror.entries()) == 5
+
+
+def test_a_delete_that_is_refused_is_parked_and_the_others_go_on() -> None:
+    mirror = _sent(8)
+    mirror.drain.apply(WORK, "cid")
+    mirror.batch_size = 100
+    tailer = mirror.tailer()
+    for number in range(4):
+        mirror.source.delete(SCHEMA, TABLE, number)
+    tailer.tick()
+    mirror.fail["transaction.delete"] = [Poison("referenced by hand") for _ in range(3)]
+    mirror.drain.apply(WORK, "cid")
+    [stored] = mirror.database.letters.values()
+    assert (stored.letter.operation, stored.letter.key.text) == (Operation.DELETE, "0")
+    assert mirror.rows().keys() == {"0", "4", "5", "6", "7"}
+    assert mirror.entries() == []
+
+
+def test_a_defect_stops_the_table_and_is_shown_without_values() -> None:
+    mirror = _sent()
+    mirror.fail["destination.transaction"] = [ValueError("hunter2")]
+    with pytest.raises(WorkFailed) as raised:
+        mirror.drain.apply(WORK, "cid")
+    assert "ValueError" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+    block = _block(mirror)
+    assert block is not None
+    assert block.reason.startswith("a defect of cartridge-warp: ValueError, ")
+    assert "hunter2" not in block.reason
+
+
+def test_where_nothing_can_be_noted_the_work_is_left_all_the_same() -> None:
+    mirror = _sent()
+    for call in ("destination.transaction", "metadata.block", "metadata.log_error", "wakeups.postpone"):
+        mirror.fail[call] = [Fatal("no privilege")]
+    mirror.drain.apply(WORK, "cid")
+    assert len(mirror.entries()) == 5
+
+
+def test_a_chunk_that_a_person_must_mend_stops_the_table_until_it_is_loaded() -> None:
+    mirror = Mirror()
+    mirror.insert(1, 2, 3)
+    mirror.tailer().tick()
+    mirror.snapshots.tick()
+    mirror.fail["transaction.shrink_chunk"] = [Fatal("no privilege")]
+    mirror.work()
+    assert _block(mirror) is not None
+    mirror.advance(MENDED_SECONDS)
+    mirror.snapshots.tick()
+    mirror.work()
+    assert _block(mirror) is None
+    assert mirror.identical()
 
 
 def test_a_chunk_is_loaded_under_its_lease() -> None:

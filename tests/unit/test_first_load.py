@@ -12,6 +12,7 @@ from tests.unit.parts import key
 from warp.change import BEGINNING
 from warp.errors import Fatal, Transient
 from warp.metadata.base import SnapshotState
+from warp.retry import MENDED_SECONDS
 from warp.transport.base import load_wakeup
 
 
@@ -187,3 +188,25 @@ def test_a_load_that_fails_leaves_its_chunk_to_be_loaded(error: Exception) -> No
     assert mirror.metadata.missing_chunks(REF, 10) == [1]
     mirror.loader().load(REF, 1, "cid", going_on=_always)
     assert mirror.identical()
+
+
+def test_a_table_that_cannot_be_planned_does_not_hold_up_the_others() -> None:
+    mirror = Mirror()
+    mirror.insert(1, 2)
+    mirror.source.insert(SCHEMA, "a", {"_id": 1})
+    mirror.tailer().tick()
+    mirror.fail["source.split"] = [Fatal("not authorized", remedy="grant it")]
+    mirror.snapshots.tick()
+    mirror.work()
+    first, second = mirror.metadata.tables(SCHEMA)
+    assert (first.ref.table, first.snapshot, first.blocked is None) == ("a", SnapshotState.PLANNED, False)
+    assert (second.chunks_loaded, second.blocked) == (1, None)
+    mirror.snapshots.tick()
+    assert mirror.calls.count("source.split") == 2, "not in a hot loop"
+    mirror.advance(MENDED_SECONDS)
+    for _ in range(3):
+        mirror.snapshots.tick()
+        mirror.work()
+    assert [(table.snapshot, table.blocked) for table in mirror.metadata.tables(SCHEMA)] == [
+        (SnapshotState.DONE, None)
+    ] * 2

@@ -98,5 +98,5 @@ def test_it_looks_now_and_then_only() -> None:
 def test_a_letter_that_is_settled_in_between_gets_no_job() -> None:
     shown = _Shown()
     shown.mirror.meanwhile["metadata.letters"] = [lambda: shown.mirror.metadata.discard_letter(2)]
-    shown.look()
+    assert shown.scheduler().tick() == 2
     assert shown.jobs.failed().keys() == {1, 3}

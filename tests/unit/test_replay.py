@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
 
 import pytest
@@ -12,8 +13,10 @@ from warp.change import BEGINNING, Partition
 from warp.destinations.base import OnDrop
 from warp.errors import Fatal, ServerUnreachable, Transient
 from warp.metadata.base import LetterState, StoredLetter
+from workers import context
 from workers.apply import Outcome as Step
-from workers.replay import ATTEMPTS, Outcome, Replayer
+from workers.jobs import replay_v1
+from workers.replay import ATTEMPTS, Outcome, Replayer, ReplayFailed
 from workers.report import Report
 
 PARTITION = Partition(*REF, 0, 1)
@@ -305,9 +308,10 @@ def test_a_number_of_partitions_that_changes_under_a_replay_is_seen() -> None:
     mirror = Mirror()
     stored = _parked_update(mirror)
     position = mirror.metadata.markers(SCHEMA)[PARTITION]
+    mirror.calls.clear()
     mirror.meanwhile["transaction.lock_partition"] = [lambda: mirror.metadata.repartition(REF, 1, 2, position)]
     assert replayer(mirror).replay(stored.number).outcome is Outcome.APPLIED
-    assert mirror.calls.count("transaction.lock_letter") == 1
+    assert mirror.calls.count("transaction.lock_partition") == 2
 
 
 def test_a_letter_that_was_discarded_meanwhile_is_left_alone(poisoned: Poisoned) -> None:
@@ -317,3 +321,36 @@ def test_a_letter_that_was_discarded_meanwhile_is_left_alone(poisoned: Poisoned)
     assert poisoned.replay() is Outcome.SETTLED
     assert "2" not in poisoned.mirror.rows()
     assert poisoned.letter().state is LetterState.DISCARDED
+
+
+@pytest.fixture
+def job(poisoned: Poisoned, monkeypatch: pytest.MonkeyPatch) -> Poisoned:
+    """A worker whose jobs replay that mirror's letters."""
+    monkeypatch.setattr(context, "_replayer", replayer(poisoned.mirror))
+    return poisoned
+
+
+def test_a_job_succeeds_where_nothing_is_left_to_do(job: Poisoned) -> None:
+    job.cure()
+    replay_v1(job.stored.number)
+    assert job.letter().state is LetterState.APPLIED
+    replay_v1(job.stored.number)
+    replay_v1(99)
+
+
+def test_a_job_fails_where_the_replay_does(job: Poisoned) -> None:
+    with pytest.raises(ReplayFailed) as caught:
+        replay_v1(job.stored.number)
+    assert str(caught.value) == job.letter().letter.traceback
+
+
+@pytest.mark.parametrize("error", [Transient("not now"), ZeroDivisionError("hunter2")])
+def test_what_a_job_raises_holds_no_values(job: Poisoned, error: Exception) -> None:
+    """RQ shows and logs it, with its causes."""
+    error.__cause__ = ValueError("hunter2")
+    job.mirror.fail["transaction.lock_letter"] = [error] * ATTEMPTS
+    with pytest.raises(ReplayFailed) as caught:
+        replay_v1(job.stored.number)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "ValueError" in shown
+    assert "hunter2" not in shown

@@ -6,8 +6,8 @@ import pytest
 
 from scheduler.tailer import CHECK_SECONDS, FULL_SECONDS
 from tests.unit.mirror import REF, SCHEMA, TABLE, Mirror
-from warp.change import Partition, TableRef
-from warp.errors import StreamInvalid, StreamLost, Transient
+from warp.change import Partition
+from warp.errors import StreamInvalid, Transient
 from warp.metadata.base import SnapshotState
 from warp.sources.base import StreamPoint
 from warp.transport.base import apply_wakeup
@@ -257,17 +257,6 @@ def test_a_stream_that_cannot_be_opened_at_once_is_the_processs_business() -> No
     assert mirror.identical()
 
 
-def test_lost_history_is_said() -> None:
-    mirror = Mirror()
-    tailer = mirror.tailer()
-    tailer.tick()
-    mirror.advance(10)
-    mirror.insert(1)
-    mirror.source.lose_history()
-    with pytest.raises(StreamLost):
-        tailer.tick()
-
-
 @pytest.mark.parametrize("call", ["logs.append", "logs.appended", "wakeups.schedule", "metadata.add_tables"])
 def test_what_could_not_be_sent_is_sent_after_starting_over(call: str) -> None:
     mirror = Mirror()
@@ -367,14 +356,3 @@ def test_finishing_saves_the_checkpoint_once_more() -> None:
     assert _checkpoint(mirror).position >= mirror.source.log[-1].position
     tailer.finish()
     tailer.close()
-
-
-def test_events_that_change_no_document_are_passed_over() -> None:
-    mirror = Mirror()
-    mirror.insert(1)
-    tailer = mirror.tailer()
-    tailer.tick()
-    mirror.source.drop(SCHEMA, "carts")
-    mirror.source.insert(SCHEMA, "carts", {"_id": 1})
-    tailer.tick()
-    assert mirror.logs.tails([Partition(*TableRef(SCHEMA, "carts"), 0, 1)]) != [None]

@@ -130,4 +130,4 @@ def _catch_up(supervisor: Supervisor, schemas: Sequence[str], connections: Conne
         err=True,
     )
     if progress.letters:
-        click.echo(f"{progress.letters:,} changes could not be applied: see cartridge-warp status", err=True)
+        click.echo(f"{progress.letters:,} changes could not be applied: see cartridge-warp dlq list", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,10 +14,12 @@ from rich.text import Text
 from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option, configure, log_level_option, schema_option
 from warp.connections import open_connections
-from warp.monitoring.status import SchemaStatus, State, TableStatus, read_status
+from warp.metadata.base import LoggedError
+from warp.monitoring.status import SchemaStatus, State, TableStatus
+from warp.monitoring.survey import read_status
 
 _UNKNOWN = "?"
-_STYLES = {State.STREAMING: "green", State.STOPPED: "red"}
+_STYLES = {State.STREAMING: "green", State.STOPPED: "red", State.STALLED: "red", State.BLOCKED: "red"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -28,8 +31,16 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 def status(config_path: Path | None, schema: str | None, as_json: bool, log_level: str | None) -> None:
     """Say how every schema and table stands.
 
-    States, lag, backlog, rows applied, dead letters, and how long the source keeps what is still needed. PostgreSQL
-    must be there; what only MongoDB or Redis can say is left open while they are away.
+    States, lag, backlog, rows applied, dead letters, how long the source keeps what is still needed, what has
+    stalled or is blocked, why, and what to do, and the last errors. PostgreSQL must be there; what only MongoDB or Redis
+    can say is left open while they are away.
+
+    \b
+    --json: {"schemas": [{name, state, lag_seconds, backlog_changes, oplog_headroom_seconds, checkpoint_age_seconds,
+      stalled, headroom_short,        null, or {reason, remedy}
+      tables: [{name, state, …, blocked: null, or {reason, remedy, since}}],
+      errors: [{table, class, error, remedy, correlation_id, first_at, last_at, age_seconds, occurrences}],
+      notes}]}
     """
     config = configure(config_path, log_level, process="status")
     connections = open_connections(config)
@@ -51,10 +62,35 @@ def _show(console: Console, schema: SchemaStatus) -> None:
     heading.append(f", lag {_seconds(schema.lag_seconds)}, backlog {_number(schema.backlog_changes)} changes")
     heading.append(f", oplog headroom {_seconds(schema.oplog_headroom_seconds)}")
     console.print(heading, soft_wrap=True)
+    for trouble in filter(None, (schema.stalled, schema.headroom_short)):
+        _say(console, trouble.reason, trouble.remedy)
+    for table in schema.tables:
+        if table.blocked is not None:
+            _say(console, f"{table.name} is blocked: {table.blocked.reason}", table.blocked.remedy)
     for note in schema.notes:
         console.print(Text(f"  {note}", "yellow"), soft_wrap=True)
     if schema.tables:
         console.print(_tables(schema))
+    for error in schema.errors:
+        _tell(console, error)
+
+
+def _say(console: Console, reason: str, remedy: str | None) -> None:
+    console.print(Text(f"  {reason}", "red"), soft_wrap=True)
+    if remedy:
+        console.print(Text(f"    to do: {remedy}"), soft_wrap=True)
+
+
+def _tell(console: Console, error: LoggedError) -> None:
+    times = f", {error.occurrences:,} times" if error.occurrences > 1 else ""
+    age = _seconds((datetime.now(UTC) - error.last_at).total_seconds())
+    about = f"{error.table}: " if error.table else ""
+    heading = Text(f"  {age} ago{times}: {about}{error.error_class}: {error.error}", "dim")
+    if error.remedy:
+        heading.append(f" (to do: {error.remedy})")
+    if error.correlation_id:
+        heading.append(f" [{error.correlation_id}]")
+    console.print(heading, soft_wrap=True)
 
 
 def _tables(schema: SchemaStatus) -> Table:

@@ -34,6 +34,7 @@ _URL = re.compile(rf"[a-z+]+://(?:[^\s/?#@\[\]]*@)?{HOSTS}(?:/[^\s?@]*)?(?:\?\S*
 
 _BYTE_SIZE = TypeAdapter(ByteSize)
 _FEWEST_LOG_BYTES = 2**20
+_MOST_HOURS = 8760
 
 _CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7))
 _CRON_NAMES = {
@@ -127,6 +128,16 @@ def _whole(low: int, high: int) -> WrapValidator:
     return WrapValidator(check)
 
 
+def _hours(value: object, handler: ValidatorFunctionWrapHandler) -> float:
+    try:
+        number: float = handler(value)
+    except ValidationError:
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number <= _MOST_HOURS:
+        raise ValueError(f"a number of hours from 0, which switches it off, to {_MOST_HOURS}")
+    return number
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -156,6 +167,9 @@ DeletionStrategy = Literal["hard", "soft"]
 BatchSize = Annotated[int, _whole(1, 100_000)]
 Partitions = Annotated[int, _whole(1, 64)]
 LogBytes = Annotated[int, BeforeValidator(_bytes)]
+StallSeconds = Annotated[int, _whole(15, 86_400)]
+"""An idle source's time moves once in ten seconds: less would take it for one that goes on."""
+Hours = Annotated[float, WrapValidator(_hours)]
 Port = Annotated[int, _whole(1, 65535)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 LogFormat = Literal["json", "console", "auto"]

@@ -28,6 +28,7 @@ from warp.config.fields import (
     Cron,
     DeletionStrategy,
     DestinationType,
+    Hours,
     LogBytes,
     LogFormat,
     LogLevel,
@@ -36,6 +37,7 @@ from warp.config.fields import (
     RedisUrl,
     SchemaName,
     SourceType,
+    StallSeconds,
     TableName,
 )
 from warp.destinations.base import OnDrop
@@ -90,11 +92,15 @@ class RedisConfig(_Section):
 
 
 class MonitoringConfig(_Section):
-    """What a process says about itself on stderr."""
+    """What a process says about itself on stderr, and what counts as a failure."""
 
     log_level: LogLevel = "INFO"
     log_format: LogFormat = "auto"
     """`auto` is console where stderr is a terminal, and json elsewhere."""
+    stall_seconds: StallSeconds = 60
+    """How long a schema's checkpoint may stand still while its source goes on, before that is a failure."""
+    min_oplog_headroom_hours: Hours = 1.0
+    """A position that the source will have thrown away within this time is a failure; 0: it is none."""
 
 
 class WebConfig(_Section):

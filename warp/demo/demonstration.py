@@ -82,6 +82,8 @@ class Demonstration:
             "destination": {"type": "postgresql", "connection_string": servers.postgresql.dsn},
             "redis": {"connection_string": servers.redis.url},
             "schemas": [{"name": self._data.database}],
+            # The oplog has just begun: how long it will last cannot be told from it.
+            "monitoring": {"min_oplog_headroom_hours": 0},
         }
         path.write_text(yaml.safe_dump(content, sort_keys=False))
         return path

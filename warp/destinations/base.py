@@ -96,7 +96,8 @@ class Transaction(Protocol):
     ) -> Written:
         """Delete documents of distinct keys, each unless its row is newer.
 
-        `soft`: mark the rows instead. `tombstones`: leave a note that `load` honours, row or no row.
+        `soft`: mark the rows instead. `tombstones`: leave a note that `load` honours, row or no row. Raises Poison
+        as `upsert` does, where something keeps a row from being deleted.
         """
 
     def advance(self, partition: Partition, position: str, ts: int, changes: int) -> None:
@@ -109,7 +110,10 @@ class Transaction(Protocol):
         """Mark a locked chunk as loaded."""
 
     def park(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep changes that can never be applied. The same change is kept once."""
+        """Keep changes that can never be applied. The same change is kept once.
+
+        So is a document that a load could not write: it is open again, as of the later time, when another load cannot.
+        """
 
     def lock_letter(self, number: int) -> StoredLetter | None:
         """Lock an open dead letter until the end of the transaction; None: it is not open, or was never there."""

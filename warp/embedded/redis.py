@@ -34,6 +34,11 @@ class RedisServer(Server):
         """The process id, None when it is not running."""
         return self._process.pid
 
+    @property
+    def append_only_file(self) -> Path:
+        """Where it appends what it is told, with `appendonly`."""
+        return self.directory / "appendonly.aof"
+
     def start(self) -> None:
         """Start it and wait until it serves. Raises EmbeddedUnavailable."""
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -58,7 +63,7 @@ class RedisServer(Server):
         self.stop()
         if not keep_data:
             self._dump.unlink(missing_ok=True)
-            (self.directory / "appendonly.aof").unlink(missing_ok=True)
+            self.append_only_file.unlink(missing_ok=True)
         self.start()
         # Or a later restart would bring back data of long ago.
         self._dump.unlink(missing_ok=True)

@@ -91,6 +91,22 @@ class DeadLetter:
     """What a person can do about it, where that is known."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedError:
+    """An error as it is kept, without document values; the same one is kept once."""
+
+    schema: str
+    table: str | None
+    error_class: str
+    error: str
+    remedy: str | None
+    correlation_id: str | None
+    """Of the last time."""
+    first_at: datetime
+    last_at: datetime
+    occurrences: int
+
+
 class LetterState(StrEnum):
     """What became of a dead letter. `SUPERSEDED`: a later state of its document made it void."""
 
@@ -208,3 +224,6 @@ class Metadata(Protocol):
         self, schema: str, table: str | None, error: Exception, remedy: str | None, correlation_id: str | None
     ) -> None:
         """Keep an error for a person to find; the same one is counted. The text must hold no document values."""
+
+    def errors(self, schema: str, limit: int) -> list[LoggedError]:
+        """The errors of a schema that were met last, dead letters' included, newest first."""

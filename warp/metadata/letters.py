@@ -23,13 +23,16 @@ _COLUMNS = (
 
 
 def park(connection: psycopg.Connection, letters: Sequence[DeadLetter]) -> None:
-    """Keep dead letters; the same change is kept once."""
+    """Keep dead letters; the same change is kept once, and so is a document that a later load reads again."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO cartridge_warp.dead_letters (schema_name, table_name, key, operation, position, ts, payload, "
-            "error_class, error, remedy, traceback, correlation_id) "
+            "INSERT INTO cartridge_warp.dead_letters AS held "
+            "(schema_name, table_name, key, operation, position, ts, payload, error_class, error, remedy, traceback, correlation_id) "
             "VALUES (%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
-            "ON CONFLICT (schema_name, table_name, position, md5(key::text)) DO NOTHING",
+            "ON CONFLICT (schema_name, table_name, position, md5(key::text)) DO UPDATE SET "
+            "ts = excluded.ts, error_class = excluded.error_class, error = excluded.error, remedy = excluded.remedy, "
+            "traceback = excluded.traceback, correlation_id = excluded.correlation_id, created_at = now(), "
+            "state = 'open', resolved_at = NULL, attempts = held.attempts + 1 WHERE held.ts < excluded.ts",
             [
                 (
                     *letter.ref,

@@ -28,10 +28,9 @@ def lock_partition(connection: psycopg.Connection, partition: Partition) -> Part
     """Lock a marker, making it where it is missing; None: another transaction has it."""
     place = [partition.schema, partition.table, partition.number]
     row = connection.execute(_LOCK_MARKER, place).fetchone()
-    if row is None:
-        # An INSERT would wait for whoever has moved the marker and not committed yet, conflict or not.
-        if not connection.execute(_MARKER, place).fetchone() and _make_marker(connection, partition):
-            row = connection.execute(_LOCK_MARKER, place).fetchone()
+    # An INSERT would wait for whoever has moved the marker and not committed yet, conflict or not.
+    if row is None and not connection.execute(_MARKER, place).fetchone() and _make_marker(connection, partition):
+        row = connection.execute(_LOCK_MARKER, place).fetchone()
     known = connection.execute(_TABLE_STATE, [*partition.ref]).fetchone()
     if row is None or known is None:
         return None

@@ -11,8 +11,8 @@ from psycopg.rows import dict_row
 
 from warp.change import Partition, TableRef
 from warp.destinations.postgresql.names import identifier
-from warp.metadata import audit, floors, letters, progress
-from warp.metadata.base import Block, LetterFilter, SchemaState, SnapshotState, StoredLetter, TableState
+from warp.metadata import audit, error_log, floors, letters, progress
+from warp.metadata.base import Block, LetterFilter, LoggedError, SchemaState, SnapshotState, StoredLetter, TableState
 from warp.sources.base import Chunk, SourceTable, StreamPoint
 
 
@@ -188,13 +188,12 @@ class MetadataStore:
     def log_error(
         self, schema: str, table: str | None, error: Exception, remedy: str | None, correlation_id: str | None
     ) -> None:
-        self._execute(
-            "INSERT INTO cartridge_warp.error_log AS kept "
-            "(schema_name, table_name, error_class, error, remedy, correlation_id) VALUES (%s, %s, %s, %s, %s, %s) "
-            "ON CONFLICT (schema_name, coalesce(table_name, ''), error_class, md5(error)) DO UPDATE SET "
-            "last_at = now(), occurrences = kept.occurrences + 1, correlation_id = excluded.correlation_id",
-            [schema, table, type(error).__name__, str(error), remedy, correlation_id],
-        )
+        with self._client.connection() as connection, connection.transaction():
+            error_log.record(connection, schema, table, error, remedy, correlation_id)
+
+    def errors(self, schema: str, limit: int) -> list[LoggedError]:
+        with self._client.connection() as connection:
+            return error_log.newest(connection, schema, limit)
 
     def _rows(self, query: str, values: Sequence[object]) -> list[dict[str, Any]]:
         with self._client.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:

@@ -1,4 +1,4 @@
-"""Whether everything that mirroring takes is there: each server, and a tailer at each schema.
+"""Whether everything that mirroring takes is there and gets on: each server, each schema, and no table is blocked.
 
 Checks may take as long as a time-out of a driver. `Watch` keeps that from piling up behind a health endpoint.
 """
@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from warp.config import Config, redact_text
 from warp.connections import Connections
 from warp.errors import WarpError
-from warp.monitoring.status import SchemaStatus, read_status
+from warp.monitoring.status import SchemaStatus
+from warp.monitoring.survey import read_status
 from warp.transport.client import translated
 
 CHECKPOINT_SECONDS = 30.0
@@ -25,12 +26,16 @@ STALE_SECONDS = 5.0
 """A report older than this says nothing any more."""
 
 
+_TAILER = "start its tailer: cartridge-warp tailer"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that must be so; `reason` says why it is not, without credentials."""
+    """One thing that must be so; `reason` says why it is not, `remedy` what to do, without credentials."""
 
     name: str
     reason: str | None = None
+    remedy: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -39,7 +44,9 @@ class Check:
 
     def to_json(self) -> dict[str, Any]:
         """As `/readyz` shows it."""
-        return {"name": self.name, "ok": self.ok} | ({} if self.ok else {"reason": self.reason})
+        said = {"name": self.name, "ok": self.ok}
+        about = {"reason": self.reason, "remedy": self.remedy}
+        return said | {key: value for key, value in about.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,24 +81,39 @@ def examine(config: Config, connections: Connections) -> Report:
             schemas = read_status(config, connections, None)
         except WarpError as error:
             checks.append(Check(name="status", reason=redact_text(str(error))))
-    return Report(checks=(*checks, *map(_attended, schemas)), schemas=schemas)
+    return Report(checks=(*checks, *(check for schema in schemas for check in checks_of(schema))), schemas=schemas)
 
 
 def _check(name: str, ask: Callable[[], object]) -> Check:
     try:
         ask()
     except WarpError as error:
-        return Check(name=name, reason=redact_text(str(error)))
+        return Check(name=name, reason=redact_text(str(error)), remedy=error.remedy)
     return Check(name=name)
 
 
-def _attended(schema: SchemaStatus) -> Check:
-    name, age = f"schema {schema.name}", schema.checkpoint_age_seconds
+def checks_of(schema: SchemaStatus) -> Iterator[Check]:
+    """What must be so of a schema. A table is only named where it is blocked, the oplog where it is short."""
+    name = f"schema {schema.name}"
+    age = schema.checkpoint_age_seconds
     if age is None:
-        return Check(name=name, reason="its stream has never been opened")
-    if age > CHECKPOINT_SECONDS:
-        return Check(name=name, reason=f"its checkpoint was last saved {age:.0f} seconds ago")
-    return Check(name=name)
+        yield Check(name=name, reason="its stream has never been opened", remedy=f"{_TAILER} --schema {schema.name}")
+    elif schema.stalled is not None:
+        yield Check(name=name, reason=schema.stalled.reason, remedy=schema.stalled.remedy)
+    elif age > CHECKPOINT_SECONDS:
+        reason = f"its checkpoint was last saved {age:.0f} seconds ago"
+        yield Check(name=name, reason=reason, remedy=f"{_TAILER} --schema {schema.name}")
+    else:
+        yield Check(name=name)
+    if schema.headroom_short is not None:
+        yield Check(
+            name=f"oplog for {schema.name}", reason=schema.headroom_short.reason, remedy=schema.headroom_short.remedy
+        )
+    for table in schema.tables:
+        if table.blocked is not None:
+            yield Check(
+                name=f"table {schema.name}.{table.name}", reason=table.blocked.reason, remedy=table.blocked.remedy
+            )
 
 
 class Watch:

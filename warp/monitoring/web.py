@@ -73,16 +73,22 @@ _GAUGES: dict[str, tuple[str, Callable[[SchemaStatus], float | None]]] = {
         "Changes that could not be applied and wait for somebody to decide",
         lambda schema: sum(table.dead_letters for table in schema.tables),
     ),
+    "checkpoint_age_seconds": ("Since the checkpoint was last saved", lambda schema: schema.checkpoint_age_seconds),
+}
+_ALARMS: dict[str, tuple[str, Callable[[SchemaStatus], float | None]]] = {
+    "stalled": (
+        "1 while the source goes on and the checkpoint stands still",
+        lambda schema: float(schema.stalled is not None),
+    ),
     "oplog_headroom_seconds": (
         "How long until the source no longer has what is still needed",
         lambda schema: schema.oplog_headroom_seconds,
     ),
-    "checkpoint_age_seconds": ("Since the checkpoint was last saved", lambda schema: schema.checkpoint_age_seconds),
 }
 
 
 class StatusCollector(Collector):
-    """Gauges of the whole mirror, `cartridge_warp_status_…`, read when they are asked for."""
+    """Gauges of the whole mirror, read when they are asked for."""
 
     def __init__(self, report: Callable[[], Report | None]) -> None:
         self._report = report
@@ -93,13 +99,28 @@ class StatusCollector(Collector):
         up = GaugeMetricFamily("cartridge_warp_up", "1 while everything that mirroring takes is there")
         up.add_metric([], float(report is not None and report.ready))
         yield up
-        for name, (documentation, value_of) in _GAUGES.items():
-            family = GaugeMetricFamily(f"cartridge_warp_status_{name}", documentation, labels=["schema"])
-            for schema in report.schemas if report else ():
-                value = value_of(schema)
-                if value is not None:
-                    family.add_metric([schema.name], value)
-            yield family
+        schemas = report.schemas if report else ()
+        for prefix, gauges in (("cartridge_warp_status_", _GAUGES), ("cartridge_warp_", _ALARMS)):
+            for name, (documentation, value_of) in gauges.items():
+                family = GaugeMetricFamily(f"{prefix}{name}", documentation, labels=["schema"])
+                for schema in schemas:
+                    value = value_of(schema)
+                    if value is not None:
+                        family.add_metric([schema.name], value)
+                yield family
+        yield _blocked(schemas)
+
+
+def _blocked(schemas: Sequence[SchemaStatus]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "cartridge_warp_table_blocked",
+        "1 while nothing can be applied to a table until a person acts",
+        labels=["schema", "table"],
+    )
+    for schema in schemas:
+        for table in schema.tables:
+            family.add_metric([schema.name, table.name], float(table.blocked is not None))
+    return family
 
 
 def serve(app: Flask, host: str, port: int) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from warp.change import BEGINNING, Key, Partition, TableRef
 from warp.destinations.base import PartitionState
 from warp.evolution.shape import Shape
-from warp.metadata.base import Block, LetterState, SchemaState, SnapshotState, StoredLetter
+from warp.metadata.base import Block, LetterState, LoggedError, SchemaState, SnapshotState, StoredLetter
 from warp.sources.base import Chunk, StoredRow
 
 
@@ -102,7 +103,8 @@ class MemoryDatabase:
         self.markers: dict[tuple[TableRef, int], Marker] = {}
         self.tombstones: dict[TableRef, dict[Key, int]] = {}
         self.letters: dict[tuple[TableRef, str, Key], StoredLetter] = {}
-        self.errors: list[str] = []
+        self.errors: dict[tuple[str, str | None, str, str], LoggedError] = {}
+        """By schema, table, class and text; what was met last comes last."""
         self.audit: list[tuple[TableRef, str]] = []
         """What was done to whole tables."""
         self.poison: set[Key] = set()
@@ -142,6 +144,24 @@ class MemoryDatabase:
         for place, stored in self.letters.items():
             if stored.number == number:
                 self.letters[place] = replace(stored, **changes)
+
+    def log_error(
+        self, schema: str, table: str | None, kind: str, error: str, remedy: str | None, correlation_id: str | None
+    ) -> None:
+        """Keep an error; `kind` is its class."""
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        known = self.errors.pop((schema, table, kind, error), None)
+        self.errors[schema, table, kind, error] = LoggedError(
+            schema=schema,
+            table=table,
+            error_class=kind,
+            error=error,
+            remedy=remedy,
+            correlation_id=correlation_id or (known.correlation_id if known else None),
+            first_at=known.first_at if known else now,
+            last_at=now,
+            occurrences=known.occurrences + 1 if known else 1,
+        )
 
     def chunk(self, ref: TableRef, number: int) -> ChunkState | None:
         """A chunk that is to be loaded."""

@@ -12,6 +12,7 @@ from warp.metadata.base import (
     Block,
     LetterFilter,
     LetterState,
+    LoggedError,
     SchemaState,
     SnapshotState,
     StoredLetter,
@@ -192,7 +193,11 @@ class MemoryMetadata:
         self, schema: str, table: str | None, error: Exception, remedy: str | None, correlation_id: str | None
     ) -> None:
         self._hook("metadata.log_error")
-        self._database.errors.append(str(error))
+        self._database.log_error(schema, table, type(error).__name__, str(error), remedy, correlation_id)
+
+    def errors(self, schema: str, limit: int) -> list[LoggedError]:
+        self._hook("metadata.errors")
+        return [error for error in reversed(self._database.errors.values()) if error.schema == schema][:limit]
 
     def _of(self, schema: str) -> list[tuple[TableRef, Known]]:
         return [(ref, known) for ref, known in sorted(self._database.known.items()) if ref.schema == schema]

@@ -176,16 +176,18 @@ class MemoryTransaction:
         self._database.known[ref].block = None
 
     def _keep(self, letter: DeadLetter) -> None:
-        letters = self._database.letters
-        stored = StoredLetter(
-            number=len(letters) + 1,
-            letter=letter,
-            state=LetterState.OPEN,
-            attempts=1,
-            parked_at=self._now(),
-            resolved_at=None,
-        )
-        letters.setdefault((letter.ref, letter.position, letter.key), stored)
+        letters, place = self._database.letters, (letter.ref, letter.position, letter.key)
+        held = letters.get(place)
+        if held is None or held.letter.ts < letter.ts:
+            letters[place] = StoredLetter(
+                number=held.number if held else len(letters) + 1,
+                letter=letter,
+                state=LetterState.OPEN,
+                attempts=held.attempts + 1 if held else 1,
+                parked_at=self._now(),
+                resolved_at=None,
+            )
+        self._database.log_error(*letter.ref, letter.error_class, letter.error, letter.remedy, letter.correlation_id)
 
     def lock_letter(self, number: int) -> StoredLetter | None:
         self._hook("transaction.lock_letter")

@@ -80,7 +80,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "53200": Meaning(Transient, "give PostgreSQL more memory"),
     "53300": Meaning(Transient, "raise max_connections, or run fewer processes"),
     "54": Meaning(Poison, None),
-    "54011": Meaning(Fatal, "the table has had 1,600 columns, dropped ones included: drop columns added by hand, VACUUM FULL"),
+    "54011": Meaning(
+        Fatal, "the table has had 1,600 columns, dropped ones included: drop columns added by hand, VACUUM FULL"
+    ),
     # Class 55, a state that forbids it (55P03, lock not available, and 55006, in use, pass); 57, intervention, passes.
     "55000": Meaning(Fatal, _UNDO),
     "55P02": Meaning(Fatal, _UNDO),

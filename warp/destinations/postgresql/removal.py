@@ -31,8 +31,11 @@ def drop(connection: psycopg.Connection, ref: TableRef, ts: int, on_drop: OnDrop
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shape ' || %s, 0))", [str(ref)])
         # As many rows as there are: no time is too long for that.
         connection.execute("SET LOCAL statement_timeout = 0")
-        if (shape := registry.current(connection, ref)) and exists(connection, ref):
+        shape = registry.current(connection, ref)
+        if shape and exists(connection, ref):
             rows = _remove(connection, ref, shape, ts, on_drop, soft=soft)
+        elif shape and on_drop is OnDrop.DROP:
+            registry.forget(connection, ref, "dropped by hand, and then by the source")
     audit.record(connection, *ref, f"source table dropped: {on_drop}", {"cause": cause, "ts": ts, "rows": rows})
     return True
 

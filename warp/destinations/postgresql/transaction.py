@@ -15,8 +15,8 @@ from warp.destinations.postgresql.rows import KEY, TS, columns, lines
 from warp.destinations.postgresql.stage import Stages
 from warp.errors import Transient, WarpError
 from warp.evolution.shape import Shape
+from warp.metadata import error_log, progress, registry
 from warp.metadata import letters as dead_letters
-from warp.metadata import progress, registry
 from warp.metadata.base import DeadLetter, LetterState, StoredLetter
 from warp.sources.base import Chunk
 
@@ -118,15 +118,14 @@ class PostgresTransaction:
         stamps = [delete.ts for delete in deletes]
         if tombstones:
             self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(ref)])
-            progress.bury(self._connection, ref, cells, stamps)
         statement = (_SOFT_DELETE if soft else _DELETE).format(
             table=parametric(*target(ref)), key=sql.Identifier(KEY), ts=sql.Identifier(TS), type=key_type(shape)
         )
-        if soft:
-            seconds = [cluster_seconds(stamp) for stamp in stamps]
-            done = self._connection.execute(statement, [cells, stamps, seconds]).rowcount
-        else:
-            done = self._connection.execute(statement, [cells, stamps]).rowcount
+        values = [cells, stamps, [cluster_seconds(stamp) for stamp in stamps]] if soft else [cells, stamps]
+        with translated(self._where), self._connection.transaction():
+            if tombstones:
+                progress.bury(self._connection, ref, cells, stamps)
+            done = self._connection.execute(statement, values).rowcount
         return Written(deleted=done, stale=len(deletes) - done, superseded=self._supersede(ref, deletes))
 
     def advance(self, partition: Partition, position: str, ts: int, changes: int) -> None:
@@ -140,6 +139,7 @@ class PostgresTransaction:
 
     def park(self, letters: Sequence[DeadLetter]) -> None:
         dead_letters.park(self._connection, letters)
+        error_log.record_parked(self._connection, letters)
 
     def lock_letter(self, number: int) -> StoredLetter | None:
         return dead_letters.lock(self._connection, number)

@@ -1,0 +1,83 @@
+"""Change events of more than 16 MB, which MongoDB cannot send: its documents can be, and are looked up instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import bson
+import pytest
+from pymongo.database import Database
+
+from tests.support.wait import eventually
+from warp.change import Change, Operation
+from warp.sources.base import ChangeStream, Source
+from warp.sources.mongodb.source import open_source
+from warp.sources.mongodb.stream import LARGEST_KEY
+
+MOST_BYTES = 16 * 1024 * 1024
+LONG_KEY = "k" * 9_000
+"""Long enough for the event of the largest document, and short enough for all other purposes."""
+
+
+@pytest.fixture
+def source(mongo_uri: str) -> Iterator[Source]:
+    source = open_source(mongo_uri)
+    yield source
+    source.close()
+
+
+def largest(key: Any) -> dict[str, Any]:
+    """A document of exactly the largest size."""
+    return {"_id": key, "v": "x" * (MOST_BYTES - len(bson.encode({"_id": key, "v": ""})))}
+
+
+def read(source: Source, stream: ChangeStream, count: int) -> list[Change]:
+    """So many changes."""
+    changes: list[Change] = []
+
+    def enough() -> bool:
+        changes.extend(source.decode(b"".join(change.raw for change in stream.next_batch(0.2).changes)))
+        return len(changes) >= count
+
+    eventually(enough, what=f"{count} changes")
+    assert len(changes) == count
+    return changes
+
+
+@pytest.mark.parametrize("reopened", [False, True], ids=["while streaming", "when opening"])
+def test_the_stream_goes_on(source: Source, database: Database[dict[str, Any]], reopened: bool) -> None:
+    database.orders.insert_one({"_id": 0})
+    stream = source.open_stream(database.name, None)
+    start = stream.point
+    before = [{"_id": number} for number in range(1, 120)]
+    database.orders.insert_many(before)
+    database.orders.insert_one(largest(LONG_KEY))
+    database.orders.update_one({"_id": LONG_KEY}, {"$set": {"v": "y" * (MOST_BYTES - 10_000)}})
+    database.orders.insert_many([{"_id": 200, "a": 1}, {"_id": 201, "a": 2}])
+    if reopened:
+        stream.close()
+        stream = source.open_stream(database.name, start)
+    changes = read(source, stream, 119 + 2 + 2)
+    assert [change.key.text for change in changes] == [*map(str, range(1, 120)), LONG_KEY, LONG_KEY, "200", "201"]
+    large = changes[119]
+    assert (large.operation, large.record) == (Operation.INSERT, None)
+    [found] = source.lookup(database.name, "orders", [large.key], large.ts)
+    assert len(found.documents[0][1]["v"]) == MOST_BYTES - 10_000
+    # In its own form again.
+    database.orders.insert_one({"_id": 300, "a": 3})
+    assert [change.record for change in read(source, stream, 1)] == [{"a": 3}]
+    stream.close()
+
+
+def test_a_key_that_no_event_can_hold_is_passed_over(
+    source: Source, database: Database[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PostgreSQL could not hold it either; one document must not stop all others."""
+    stream = source.open_stream(database.name, None)
+    database.orders.insert_one({"_id": 1})
+    database.orders.insert_one({"_id": "k" * (LARGEST_KEY + 3_000_000)})
+    database.orders.insert_one({"_id": 2})
+    assert [change.key.text for change in read(source, stream, 2)] == ["1", "2"]
+    assert "kkk" not in capsys.readouterr().out
+    stream.close()

@@ -1,0 +1,154 @@
+"""What befalls the actors: at a call they stand still, die, or get an error; between turns servers go, and come back
+without their data."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+from tests.simulation.interleaving import Actor, Interleaving
+from tests.simulation.trace import Trace
+from tests.simulation.weather import Weather
+from warp.errors import ServerUnreachable, StreamInvalid, Transient
+from warp.testing import MemoryBroker, MemoryDatabase, MemorySource
+
+_SERVERS = {
+    "source": "MongoDB",
+    "stream": "MongoDB",
+    "destination": "PostgreSQL",
+    "transaction": "PostgreSQL",
+    "metadata": "PostgreSQL",
+    "logs": "Redis",
+    "wakeups": "Redis",
+    "letters": "Redis",
+}
+
+
+@cache
+def _server(call: str) -> str:
+    return _SERVERS[call.partition(".")[0]]
+
+
+@cache
+def _in_transaction(call: str) -> bool:
+    return call.startswith("transaction.") or call == "destination.commit"
+
+
+class Faults:
+    """Everything that goes wrong in a run, until `cease`."""
+
+    def __init__(
+        self,
+        rng: random.Random,
+        weather: Weather,
+        interleaving: Interleaving,
+        source: MemorySource,
+        database: MemoryDatabase,
+        broker: MemoryBroker,
+        trace: Trace,
+    ) -> None:
+        self._rng = rng
+        self._interleaving = interleaving
+        self._source = source
+        self._database = database
+        self._broker = broker
+        self._trace = trace
+        self._pauses = weather.pauses
+        self._errors = weather.faults
+        self._slow_loads = weather.slow_loads
+        self._away: dict[str, int] = {}
+        """Servers that are away, and the turn in which they come back."""
+        self._transactions: dict[Actor, object] = {}
+        """Of each actor that is in one."""
+        self._ended: set[Actor] = set()
+        """Actors whose transaction was ended from outside, and who do not know it yet."""
+        self._saved = [broker.save()]
+
+    def before(self, actor: Actor, call: str) -> None:
+        """An actor is about to call a part: it may stand still there first, or die."""
+        dice = self._rng.random()
+        if call == "source.read" and self._slow_loads and dice < 0.5:
+            self._interleaving.freeze(actor, self._rng.randint(5, 40))
+        elif dice < self._pauses:
+            self._interleaving.freeze(actor, self._rng.choice((1, 5, 25)))
+        elif dice < self._pauses * 1.1:
+            self._trace.note(f"{actor.name} dies")
+            self._interleaving.die()
+
+    def raise_at(self, actor: Actor, call: str) -> None:
+        """The call comes to nothing, for some reason; or, where it names an answer, that is lost."""
+        server = _server(call)
+        if actor in self._ended and _in_transaction(call):
+            raise self._unreachable(server, "terminating connection due to administrator command")
+        if server in self._away:
+            raise self._unreachable(server, "connection refused")
+        if self._rng.random() < self._errors:
+            if call == "stream.next_batch":
+                raise StreamInvalid("the change stream was cut")
+            self._trace.note(f"{call} fails")
+            raise self._rng.choice((Transient("not now"), ServerUnreachable(server, "somewhere", "gone")))
+
+    def opened(self, transaction: object) -> None:
+        """The actor that runs has a transaction."""
+        if self._interleaving.current is not None:
+            self._transactions[self._interleaving.current] = transaction
+
+    def closed(self) -> None:
+        """The actor that runs has none any more."""
+        if self._interleaving.current is not None:
+            self._transactions.pop(self._interleaving.current, None)
+            self._ended.discard(self._interleaving.current)
+
+    def pass_turn(self) -> None:
+        """Servers come back whose time has come."""
+        for server in [server for server, turn in self._away.items() if turn <= self._interleaving.turns]:
+            self._trace.note(f"{server} is back")
+            del self._away[server]
+
+    def cease(self) -> None:
+        """Nothing befalls anybody from now on."""
+        self._pauses = self._errors = 0.0
+        self._slow_loads = False
+        self._away.clear()
+        for actor in self._interleaving.actors:
+            self._interleaving.freeze(actor, 0)
+
+    def server_away(self) -> None:
+        """A server is away for a while, or only the backend of one transaction, for ever."""
+        server = self._rng.choice(("MongoDB", "PostgreSQL", "Redis", "backend"))
+        if server == "backend":
+            self._end_transactions(list(self._transactions)[:1])
+            return
+        self._trace.note(f"{server} is away")
+        self._away[server] = self._interleaving.turns + self._rng.choice((1, 4, 12))
+        if server == "PostgreSQL":
+            self._end_transactions(list(self._transactions))
+        elif server == "MongoDB":
+            self._source.cut_streams()
+
+    def cut_streams(self) -> None:
+        """Every stream must be opened again."""
+        self._trace.note("streams are cut")
+        self._source.cut_streams()
+
+    def redis_loses(self) -> None:
+        """Redis is empty, or as it was once; or it only saves what it has."""
+        dice = self._rng.random()
+        if dice < 0.4:
+            self._saved.append(self._broker.save())
+        elif dice < 0.7:
+            self._trace.note("Redis comes back with an older state")
+            self._broker.restore(self._rng.choice(self._saved))
+        else:
+            self._trace.note("Redis loses everything")
+            self._broker.flush()
+
+    def _end_transactions(self, actors: list[Actor]) -> None:
+        for actor in actors:
+            self._trace.note(f"the transaction of {actor.name} is ended")
+            self._database.locks.release(self._transactions[actor])
+            self._ended.add(actor)
+
+    @staticmethod
+    def _unreachable(server: str, reason: str) -> ServerUnreachable:
+        return ServerUnreachable(server, "somewhere", reason)
