@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from scheduler.attempts import Attempts
+from scheduler.backpressure import MEMORY_SHARE
 from scheduler.lease import Lease
 from scheduler.letters import Letters
 from scheduler.reconcile import Reconcile
@@ -32,6 +33,7 @@ def make_tailer(config: Config, schema: str, connections: Connections, stop: Sto
         connections.wakeups,
         settings=lambda table: config.table(schema, table),
         high_water_mark=config.log_high_water_mark,
+        share=MEMORY_SHARE / len(config.stream_schemas()),
         clock=time.monotonic,
         wait=stop.wait,
     )

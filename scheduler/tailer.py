@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import uuid4
 
+from scheduler.backpressure import MEMORY_SHARE, Backpressure
 from scheduler.pending import Pending
 from scheduler.repartition import Repartition
 from scheduler.routing import Router
@@ -53,11 +54,12 @@ class Tailer:
         *,
         settings: Callable[[str], TableRouting],
         high_water_mark: int,
+        share: float = MEMORY_SHARE,
         clock: Callable[[], float],
         wait: Callable[[float], object],
     ) -> None:
-        """`settings` of a table by its name; `high_water_mark` in bytes of the schema's logs; `clock` in
-        seconds, only ever growing; `wait` waits so many seconds, or until the process is told to stop."""
+        """`settings` of a table by its name; `high_water_mark` in bytes of the schema's logs, or `share` of what Redis
+        may hold; `clock` in seconds, only ever growing; `wait` waits so many seconds, or until told to stop."""
         self._schema = schema
         self._source = source
         self._metadata = destination.metadata
@@ -65,7 +67,7 @@ class Tailer:
         self._logs = logs
         self._wakeups = wakeups
         self._settings = settings
-        self._high_water_mark = high_water_mark
+        self._backpressure = Backpressure(schema, logs, high_water_mark=high_water_mark, share=share)
         self._clock = clock
         self._wait = wait
         self._name = uuid4().hex[:12]
@@ -75,7 +77,6 @@ class Tailer:
         self._router = Router(schema, "", lambda table: settings(table).batch_size)
         self._epoch = ""
         self._next_check = 0.0
-        self._log_bytes = 0
         self._source_ts = 0
         self._blocked: set[str] = set()
         """Tables to which nothing can be applied: the others go on without them."""
@@ -97,7 +98,7 @@ class Tailer:
             self.start_over()
         if self._clock() >= self._next_check:
             self.check()
-        if self._log_bytes >= self._high_water_mark:
+        if self._backpressure.reached:
             self._metrics.paused.set(1)
             self._wait(FULL_SECONDS)
             self._next_check = min(self._next_check, self._clock() + FULL_SECONDS)
@@ -190,7 +191,7 @@ class Tailer:
         self._logs.append([entry for entry, _ in routed])
         for entry, sent in routed:
             self._pending.add(entry.partition, sent)
-            self._log_bytes += sent.size
+            self._backpressure.sent(sent.size)
         partitions = {entry.partition for entry, _ in routed}
         self._wakeups.schedule([apply_wakeup(partition) for partition in sorted(partitions)], correlation_id)
         self._metrics.sent(len(changes))
@@ -211,13 +212,12 @@ class Tailer:
         self._pending.settle(markers)
         watermark = self._pending.low_watermark(self._stream.point)
         self._metadata.save_checkpoint(self._schema, watermark, self._source_ts)
-        backlog = self._logs.backlog(self._schema)
         self._blocked = self._metadata.blocked(self._schema)
-        self._log_bytes = sum(log.bytes for (table, _), log in backlog.items() if table not in self._blocked)
+        self._backpressure.measure(self._blocked)
         self._metrics.checked(
             lag=max(0, cluster_seconds(self._source_ts) - cluster_seconds(watermark.ts)) if self._source_ts else 0,
             changes=self._pending.changes,
-            size=self._log_bytes,
+            size=self._backpressure.bytes,
         )
         newest = list(self._pending.newest())
         tails = self._logs.tails([partition for partition, _ in newest])

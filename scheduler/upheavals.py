@@ -58,12 +58,14 @@ class Upheavals:
         stream = self._source.open_stream(self._schema, None)
         start = stream.point
         stream.close()
-        # Listed after that point: what is created later comes by the stream.
+        # Not the point's: it may lie ahead of all that has happened, and so of the times at which tables are read.
+        floor = self._source.now()
+        # Listed after the point: what is created later comes by the stream.
         present = {table.name for table in self._source.tables(self._schema)}
         for table in sorted(metadata.partitions(self._schema).keys() - present):
-            self._dropped(table, start.ts, "gone when the history was lost")
+            self._dropped(table, floor, "gone when the history was lost")
         for table in sorted(present):
-            self._replaced(table, start.ts, "the history was lost")
+            self._replaced(table, floor, "the history was lost")
         # Last: until here the loss is found again, by whoever comes next.
         metadata.save_checkpoint(self._schema, start, start.ts)
 

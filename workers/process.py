@@ -1,8 +1,8 @@
-"""The worker's process: an RQ worker that is started again when Redis went away under it."""
+"""The worker's process: an RQ worker that is started again when Redis failed under it."""
 
 from __future__ import annotations
 
-from redis.exceptions import ConnectionError, TimeoutError
+from redis.exceptions import RedisError
 
 from warp.config import Config
 from warp.connections import Connections
@@ -22,6 +22,6 @@ def run_worker(config: Config, only: str | None, connections: Connections, stop:
         try:
             worker = Worker(connections.redis, only, stop, collector)
             worker.work(logging_level="WARNING")
-        except (ConnectionError, TimeoutError) as error:
-            get_logger(__name__).warning("Redis is away, will be tried again", reason=str(error))
+        except RedisError as error:  # away, out of memory, loading its data
+            get_logger(__name__).warning("Redis does not serve, will be tried again", reason=str(error))
         stop.wait(0 if stop.is_set() else next(waits))

@@ -6,7 +6,7 @@ import time
 from typing import Any, cast
 
 import redis
-from redis.exceptions import ConnectionError, TimeoutError
+from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout
 from rq.job import Job
@@ -78,8 +78,8 @@ class Worker(SimpleWorker):
                 waits = backoff()
                 if found is not None:
                     return found
-            except (ConnectionError, TimeoutError) as error:
-                get_logger(__name__).warning("Redis is away, will be tried again", reason=str(error))
+            except RedisError as error:  # away, out of memory, loading its data
+                get_logger(__name__).warning("Redis does not serve, will be tried again", reason=str(error))
                 self._stop.wait(next(waits))
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -32,6 +33,10 @@ def _audit(mirror: Mirror, *tables: str) -> list[tuple[Any, ...]]:
         "WHERE table_name = ANY(%s) AND action <> 'rows swept' ORDER BY id",
         [list(tables)],
     )
+
+
+def _noted(mirror: Mirror, times: int, *tables: str) -> bool:
+    return len(_audit(mirror, *tables)) == times
 
 
 def _fill(database: Database[dict[str, Any]], name: str, **fields: Any) -> None:
@@ -68,13 +73,15 @@ def test_a_collection_is_dropped_and_comes_again_with_other_types(
     database["side"].insert_many([{"_id": key, "v": [{"other": "type"}], "new": 1.5} for key in keys])
     database["side"].insert_one({"_id": 7, "v": "text"})
     assert mirror.end_identical(writer)[schema, "side"] == 101
-    types = {name: kind for name, kind in mirror.query(_COLUMNS, [schema])}
+    types = dict(mirror.query(_COLUMNS, [schema]))
     assert types["v"] == ("jsonb" if on_drop is OnDrop.DROP else "bigint")
     assert ("gone" in types) == (on_drop is not OnDrop.DROP)
     assert _kept(mirror, "side") == (DOCUMENTS if on_drop is OnDrop.KEEP else 0)
 
 
-_COLUMNS = "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = 'side'"
+_COLUMNS = (
+    "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = 'side'"
+)
 
 
 def test_rows_of_a_dropped_collection_are_marked_where_deletes_are_soft(
@@ -133,7 +140,7 @@ def test_out_replaces_a_collection_again_and_again(
         stages: list[dict[str, Any]] = [{"$match": {"_id": {"$mod": [runs + 1, 0]}}}, {"$set": {"run": runs}}]
         database["lines"].aggregate([*stages, {"$out": "report"}])
         database["report"].insert_one({"_id": f"by hand {runs}"})
-        eventually(lambda runs=runs: len(_audit(mirror, "report")) == runs, what="the table planned again")
+        eventually(partial(_noted, mirror, runs, "report"), what="the table planned again")
     tables = mirror.end_identical(writer)
     assert tables[schema, "report"] == DOCUMENTS // 3 + 1
     assert _audit(mirror, "report") == [("report", REPLACED)] * 2
@@ -170,7 +177,7 @@ def test_the_database_is_dropped_and_made_again(
     mirror.start().wait_caught_up()
     for times in (1, 2):
         database.client.drop_database(schema)
-        eventually(lambda times=times: len(_audit(mirror, "orders", "carts")) == 2 * times, what="both drops noted")
+        eventually(partial(_noted, mirror, 2 * times, "orders", "carts"), what="both drops noted")
         _fill(database, "orders", v=times)
         _fill(database, "carts", v="text")
         mirror.wait_caught_up()

@@ -50,7 +50,7 @@ PROFILES = {
     "growing": Profile(lambda rng: rng.randrange(10**12), 6, _GROWING),
 }
 """By name of the collection."""
-SHARE_OF_CHANGES = {"orders": 22, "products": 22, "events": 22, "Mixed.Keys": 10, "hot": 20, "growing": 4}
+SHARE_OF_CHANGES = {"orders": 22, "products": 22, "events": 22, "Mixed.Keys": 10, "hot": 22, "growing": 2}
 """Hot documents are few, and get as many changes as a whole collection."""
 
 

@@ -185,9 +185,7 @@ def test_a_table_that_has_no_rows_yet_can_be_dropped(target: DestinationBench, o
 
 
 @REMOVING
-def test_steps_find_the_floor_also_under_markers_that_are_made_later(
-    target: DestinationBench, on_drop: OnDrop
-) -> None:
+def test_steps_find_the_floor_also_under_markers_that_are_made_later(target: DestinationBench, on_drop: OnDrop) -> None:
     _table(target)
     assert _floor(target) == 0
     assert _drop(target, 20, on_drop)

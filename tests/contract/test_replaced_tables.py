@@ -109,9 +109,7 @@ def test_a_replacement_waits_for_a_chunk_that_is_being_written(
         assert other.metadata.replace_table(REF, 20, 1, "rename")
 
 
-def test_a_replacement_waits_for_a_step_under_way(
-    target: DestinationBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_replacement_waits_for_a_step_under_way(target: DestinationBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warp.destinations.postgresql.client.LOCK_TIMEOUT_MS", 50)
     make_table(target)
     with closing(target.another()) as other:

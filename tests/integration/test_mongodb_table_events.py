@@ -1,4 +1,4 @@
-"""What a real replica set says of whole collections: drop, rename, $out, $merge, dropDatabase, and its own temporaries."""
+"""What a real replica set says of whole collections: drop, rename, $out, $merge, dropDatabase, and its temporaries."""
 
 from __future__ import annotations
 
@@ -141,9 +141,7 @@ def test_a_collection_that_is_made_capped_is_replaced(followed: Followed, databa
     assert followed.tables == []
 
 
-def test_a_drop_of_the_database_and_what_comes_after_it(
-    followed: Followed, database: Database[dict[str, Any]]
-) -> None:
+def test_a_drop_of_the_database_and_what_comes_after_it(followed: Followed, database: Database[dict[str, Any]]) -> None:
     database["orders"].insert_one({"_id": "before"})
     database.client.drop_database(database.name)
     database["orders"].insert_one({"_id": "after"})

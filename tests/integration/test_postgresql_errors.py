@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from tests.integration.tables import PARTITION, TABLE, delete, fitted, key, save, writes_of
-from tests.support.postgresql import migrated_database
+from tests.support.postgresql import limited_role, migrated_database
 from tests.support.wait import eventually
 from warp.change import Delete
 from warp.destinations.base import Written
@@ -226,20 +225,10 @@ def test_a_trigger_that_raises_refuses_its_row(saved: PostgresDestination, postg
 
 
 @pytest.fixture
-def role(servers: EmbeddedServers, pg_dsn: str) -> Iterator[str]:
-    """A role that may do what the documentation asks for, and owns nothing yet."""
-    name = f"role_{uuid4().hex[:12]}"
-    with psycopg.connect(pg_dsn, autocommit=True) as connection:
-        for statement in (
-            "CREATE ROLE {} LOGIN",
-            "GRANT USAGE ON SCHEMA cartridge_warp TO {}",
-            "GRANT ALL ON ALL TABLES IN SCHEMA cartridge_warp TO {}",
-        ):
-            connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
-    yield name
-    with psycopg.connect(pg_dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(name)))
-        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+def role(pg_dsn: str) -> Iterator[str]:
+    """A role that may use the metadata, and nothing else yet."""
+    with limited_role(pg_dsn) as name:
+        yield name
 
 
 def test_a_missing_privilege_is_named_until_it_is_granted(

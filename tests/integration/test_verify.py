@@ -236,7 +236,8 @@ def test_the_command_prints_exactly_one_json_object_and_ends_with_3_on_a_differe
 ) -> None:
     database[TABLE].insert_one(dict(DOCUMENT))
     mirror()
-    table = {"schema": database.name, "table": TABLE, "source_documents": 1, "target_rows": 1, "kept_rows": 0, "missing": 0, "extra": 0}
+    counted = {"source_documents": 1, "target_rows": 1, "kept_rows": 0, "missing": 0, "extra": 0}
+    table = {"schema": database.name, "table": TABLE, **counted}
     arguments = ("verify", "--json", "--patience", "0")
 
     code, output = fleet.run(config_file(), *arguments)

@@ -107,7 +107,12 @@ def test_it_is_ready_once_every_schema_has_a_tailer(
         "ready": False,
         "checks": [
             *({"name": name, "ok": True} for name in names),
-            {"name": f"schema {database.name}", "ok": False, "reason": "its stream has never been opened"},
+            {
+                "name": f"schema {database.name}",
+                "ok": False,
+                "reason": "its stream has never been opened",
+                "remedy": f"start its tailer: cartridge-warp tailer --schema {database.name}",
+            },
         ],
     }
 
@@ -128,6 +133,8 @@ def test_metrics_are_of_this_process_and_of_the_whole_mirror(get: Callable[[str]
     assert "cartridge_warp_up 1.0" in lines
     for gauge in ("lag_seconds", "backlog_changes", "dead_letters"):
         assert f'cartridge_warp_status_{gauge}{{schema="{begun}"}} 0.0' in lines
+    assert f'cartridge_warp_stalled{{schema="{begun}"}} 0.0' in lines
+    assert any(line.startswith(f'cartridge_warp_oplog_headroom_seconds{{schema="{begun}"}} ') for line in lines)
     assert any(line.startswith("process_cpu_seconds_total ") for line in lines)
     families = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(families) == len(set(families))

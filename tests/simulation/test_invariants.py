@@ -306,7 +306,8 @@ def test_invariant_7_nothing_is_dropped_silently() -> None:
     mirror.work()
     document = mirror.source.documents[ref][key(2)]
     assert mirror.source.differences(document, key(2), mirror.rows()["2"].fields) == ()
-    (letter,) = mirror.database.letters.values()
+    (stored,) = mirror.database.letters.values()
+    letter = stored.letter
     assert (letter.key, letter.operation) == (poison, Operation.INSERT)
     (change,) = mirror.source.decode(letter.payload)
     assert change.record == {"v": 3}, "the whole change is kept"

@@ -71,7 +71,7 @@ class Truth:
             self._wrong(f"row {_text(place)} went back in time")
         states = self._history.states[place]
         if row.is_deleted:
-            self._check_deleted(place, before, row.ts)
+            self._check_deleted(place, before)
             return
         then = max((state.ts for state in states if state.ts <= row.ts), default=0)
         if row.fields["v"] not in [state.stamp for state in states if state.ts == then]:
@@ -83,17 +83,20 @@ class Truth:
 
     def _deleted(self, place: Place, before: Row) -> None:
         self._trace.note(f"row {_text(place)}: {_shown(before)} is gone")
-        self._check_deleted(place, before, None)
+        self._check_deleted(place, before)
 
-    def _check_deleted(self, place: Place, before: Row | None, until: int | None) -> None:
-        """A row went, which showed its document as it was `before`: then that was deleted, at `until` at the latest."""
+    def _check_deleted(self, place: Place, before: Row | None) -> None:
+        """A row went, which showed its document as it was `before`: then that was deleted since."""
         since = before.ts if before else 0
         ends = [
-            state.ts
+            state
             for state in self._history.states[place]
-            if state.stamp is None and since <= state.ts <= (until or state.ts) and not self._is_kept(place, state)
+            if state.stamp is None and since <= state.ts and not self._is_kept(place, state)
         ]
-        self._buried[place] = min(ends, default=since)
+        # A sweep is ahead of the stream: until that has caught up, it may still bring what was before the end.
+        marker, read_again = self._marker(place), self._read_again(place[0])
+        passed = [state.ts for state in ends if state.position <= marker or state.ts <= read_again]
+        self._buried[place] = min(passed, default=since)
         if not ends and not self._is_parked(place, since):
             self._wrong(f"row {_text(place)} was deleted although its document never was")
 

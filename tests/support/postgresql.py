@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import psycopg
@@ -34,3 +36,22 @@ def drop_database(servers: EmbeddedServers, dsn: str) -> None:
     statement = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(dsn.rpartition("/")[2]))
     with psycopg.connect(servers.postgresql.dsn, autocommit=True) as connection:
         connection.execute(statement)
+
+
+@contextmanager
+def limited_role(dsn: str) -> Iterator[str]:
+    """A role that may use the metadata of a database, and nothing else yet; its name. It goes with all that it owns."""
+    name = f"role_{uuid4().hex[:12]}"
+    statements = (
+        "CREATE ROLE {} LOGIN",
+        "GRANT USAGE ON SCHEMA cartridge_warp TO {}",
+        "GRANT ALL ON ALL TABLES IN SCHEMA cartridge_warp TO {}",
+    )
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+        try:
+            yield name
+        finally:
+            connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))

@@ -133,6 +133,7 @@ def test_the_defaults() -> None:
 
     assert (config.mode, config.web.host, config.web.port) == ("multi", "127.0.0.1", 8080)
     assert (config.monitoring.log_level, config.monitoring.log_format) == ("INFO", "auto")
+    assert (config.monitoring.stall_seconds, config.monitoring.min_oplog_headroom_hours) == (60, 1.0)
     assert config.log_high_water_mark == 256 * 2**20
 
 

@@ -60,6 +60,15 @@ IN_FILE = {
         'c.yaml:2: log_high_water_mark: found "3 apples"; allowed: 1MiB or more, as a number of bytes or with a unit, '
         'such as "256MB" or "256MiB"',
     ),
+    "too soon for a stall": (
+        SHOP + "monitoring: {stall_seconds: 5}\n",
+        "c.yaml:2: monitoring.stall_seconds: found 5; allowed: a whole number from 15 to 86400",
+    ),
+    "no hours": (
+        SHOP + "monitoring: {min_oplog_headroom_hours: -1}\n",
+        "c.yaml:2: monitoring.min_oplog_headroom_hours: found -1; allowed: a number of hours from 0, which switches it "
+        "off, to 8760",
+    ),
     "a list for a section": (SHOP + "web: [1]\n", "c.yaml:2: web: found a list; allowed: keys with values"),
     "a section for a list": ("schemas: {name: shop}\n", "c.yaml:1: schemas: found keys with values; allowed: a list"),
     "not a string": (

@@ -61,6 +61,22 @@ def test_history_lost_while_nobody_followed(on_drop: OnDrop, soft: bool) -> None
     _assert_identical(mirror)
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_source_that_is_idle_is_read_at_the_very_time_at_which_the_loss_was_found(soft: bool) -> None:
+    mirror, tailer = _begun(soft=soft)
+    tailer.finish()
+    _live_on(mirror)
+    mirror.advance = lambda seconds: None  # type: ignore[method-assign]
+    before = mirror.source.now()
+    again = mirror.tailer()
+    for _ in range(4):
+        again.tick()
+        mirror.snapshots.tick()
+        mirror.work()
+    assert mirror.source.now() == before
+    _assert_identical(mirror)
+
+
 @pytest.mark.parametrize("cut", [False, True])
 def test_history_lost_in_mid_stream(cut: bool) -> None:
     mirror, tailer = _begun()

@@ -31,9 +31,9 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 def status(config_path: Path | None, schema: str | None, as_json: bool, log_level: str | None) -> None:
     """Say how every schema and table stands.
 
-    States, lag, backlog, rows applied, dead letters, how long the source keeps what is still needed, what has
-    stalled or is blocked, why, and what to do, and the last errors. PostgreSQL must be there; what only MongoDB or Redis
-    can say is left open while they are away.
+    States, lag, backlog, rows applied, dead letters, how long the source keeps what is still needed; what has
+    stalled or is blocked, why, and what to do; the last errors. PostgreSQL must be there; what only MongoDB or
+    Redis can say is left open while they are away.
 
     \b
     --json: {"schemas": [{name, state, lag_seconds, backlog_changes, oplog_headroom_seconds, checkpoint_age_seconds,

@@ -178,7 +178,7 @@ class Destination(Protocol):
         """How many rows there are that `rows` gives."""
 
     def kept(self, ref: TableRef, shape: Shape) -> int:
-        """How many rows there are that `rows` does not give because they were kept when the source dropped their table."""
+        """How many rows there are that `rows` leaves out because they were kept when the source dropped their table."""
 
     def close(self) -> None:
         """Give back every connection. May be called twice."""

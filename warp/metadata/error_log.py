@@ -1,4 +1,4 @@
-"""`error_log`: what went wrong, each error once, with how often and when it was met. Within the caller's transaction."""
+"""`error_log`: what went wrong, each error once, with how often and when. Within the caller's transaction."""
 
 from __future__ import annotations
 

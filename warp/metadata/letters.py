@@ -27,7 +27,8 @@ def park(connection: psycopg.Connection, letters: Sequence[DeadLetter]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO cartridge_warp.dead_letters AS held "
-            "(schema_name, table_name, key, operation, position, ts, payload, error_class, error, remedy, traceback, correlation_id) "
+            "(schema_name, table_name, key, operation, position, ts, payload, error_class, error, remedy, traceback, "
+            "correlation_id) "
             "VALUES (%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
             "ON CONFLICT (schema_name, table_name, position, md5(key::text)) DO UPDATE SET "
             "ts = excluded.ts, error_class = excluded.error_class, error = excluded.error, remedy = excluded.remedy, "

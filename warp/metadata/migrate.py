@@ -41,6 +41,7 @@ def migrate(connection: psycopg.Connection) -> list[Migration]:
     `connection` is in autocommit mode.
     """
     with connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(METADATA_SCHEMA)))
         connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(METADATA_SCHEMA)))

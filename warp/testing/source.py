@@ -128,7 +128,9 @@ class MemorySource:
 
     def open_stream(self, schema: str, after: StreamPoint | None) -> MemoryStream:
         self.hook("source.open_stream")
-        return MemoryStream(self, schema, after or self.end())
+        # The time of what may come next, as that of a real stream that is opened.
+        begin = StreamPoint(position=self.end().position, ts=self.end().ts + 1)
+        return MemoryStream(self, schema, after or begin)
 
     def headroom_seconds(self, ts: int) -> float | None:
         self.hook("source.headroom_seconds")

@@ -49,6 +49,7 @@ class MemoryBroker:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` in seconds, only ever growing: leases expire by it."""
         self.clock = clock
+        self.capacity: int | None = None
         self.state = _State()
         self._numbers = 0
 
@@ -110,6 +111,10 @@ class MemoryLogs:
             for (of_schema, table, number), log in self._broker.state.logs.items()
             if of_schema == schema
         }
+
+    def capacity(self) -> int | None:
+        self._hook("logs.capacity")
+        return self._broker.capacity
 
     def request_resend(self, schema: str, epochs: Iterable[str]) -> None:
         self._hook("logs.request_resend")

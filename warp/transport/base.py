@@ -72,6 +72,9 @@ class Logs(Protocol):
     def backlog(self, schema: str) -> Mapping[tuple[str, int], Backlog]:
         """What lies in the logs of a schema, by table and partition."""
 
+    def capacity(self) -> int | None:
+        """The most bytes that all logs, and everything beside them, may take; None: as many as there are."""
+
     def request_resend(self, schema: str, epochs: Iterable[str]) -> None:
         """Tell the tailers that entries of theirs are missing."""
 

@@ -76,6 +76,11 @@ class RedisLogs:
             )
         return found
 
+    def capacity(self) -> int | None:
+        with translated(self._address):
+            most = int(self._client.info("memory")["maxmemory"])
+        return most or None
+
     def request_resend(self, schema: str, epochs: Iterable[str]) -> None:
         with translated(self._address):
             self._client.sadd(keys.resend(schema), *epochs)

@@ -14,10 +14,13 @@ from warp.destinations.postgresql.errors import translated
 from warp.errors import Fatal
 from warp.sources.base import StoredJson
 
-CONNECT_TIMEOUT = 10
+CONNECT_TIMEOUT = 5
 LOCK_TIMEOUT_MS = 10_000
 """A step waits this long for a lock somebody else holds, then is tried again: nothing waits for ever."""
-STATEMENT_TIMEOUT_MS = 300_000
+STATEMENT_TIMEOUT_MS = 60_000
+"""Many times what the largest step takes. It ends a COPY whose worker was frozen; what may take longer sets its own."""
+IDLE_TIMEOUT_MS = 10_000
+"""A worker that is frozen between two statements of a step holds its partition for this long."""
 
 
 class _JsonText(Loader):
@@ -59,7 +62,7 @@ class Client:
                 autocommit=True,
                 options=(
                     f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
-                    "-c client_min_messages=warning -c idle_in_transaction_session_timeout=30000"
+                    f"-c client_min_messages=warning -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_MS}"
                 ),
                 keepalives_idle=10,
                 keepalives_interval=5,

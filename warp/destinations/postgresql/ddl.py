@@ -24,6 +24,8 @@ _SOFT_COLUMNS = ("is_deleted boolean NOT NULL DEFAULT false", "deleted_at timest
 def evolve(connection: psycopg.Connection, ref: TableRef, seen: Seen, *, soft_delete: bool, cause: str) -> Decision:
     """Decide on the present shape and carry it out, within the caller's transaction; one at a time for each table."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shape ' || %s, 0))", [str(ref)])
+    # A key that becomes text rewrites the table, however long that takes.
+    connection.execute("SET LOCAL statement_timeout = 0")
     decision = decide(registry.current(connection, ref), seen, soft_delete=soft_delete)
     if not decision.changes:
         return decision

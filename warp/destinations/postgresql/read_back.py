@@ -51,6 +51,8 @@ def keys(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> Iterato
         sql.Identifier(KEY), parametric(*target(ref)), _alive(ref, shape)
     )
     with connection.transaction(), connection.cursor(name=f"keys_{uuid4().hex}") as cursor:
+        # Whoever reads them may take its time between two lists.
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         cursor.execute(query, [])
         while batch := cursor.fetchmany(BATCH):
             yield [cell_key(shape, cell) for (cell,) in batch]
@@ -58,15 +60,19 @@ def keys(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> Iterato
 
 def count(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> int:
     """How many rows there are."""
-    query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(parametric(*target(ref)), _alive(ref, shape))
-    row = connection.execute(query, []).fetchone()
-    return int(row[0]) if row else 0
+    return _counted(connection, ref, _alive(ref, shape))
 
 
 def kept(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> int:
     """How many rows there are from before the source dropped their table."""
-    query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(parametric(*target(ref)), _since_drop(ref, shape, "<"))
-    row = connection.execute(query, []).fetchone()
+    return _counted(connection, ref, _since_drop(ref, shape, "<"))
+
+
+def _counted(connection: psycopg.Connection, ref: TableRef, condition: sql.SQL) -> int:
+    query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(parametric(*target(ref)), condition)
+    with connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0")
+        row = connection.execute(query, []).fetchone()
     return int(row[0]) if row else 0
 
 

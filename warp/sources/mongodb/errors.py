@@ -32,8 +32,9 @@ PASSING = frozenset(
 """HostUnreachable, HostNotFound, LockTimeout, MaxTimeMSExpired, NetworkTimeout, ShutdownInProgress, WriteConflict,
 FailedToSatisfyReadPreference, ReadConcernMajorityNotAvailableYet, StaleEpoch, PrimarySteppedDown,
 NetworkInterfaceExceededTimeLimit, TransactionTooOld, RetryChangeStream, SnapshotTooOld, SnapshotUnavailable,
-NoSuchTransaction, ExceededTimeLimit, TransactionExceededLifetimeLimitSeconds, SocketException, LegacyNotPrimary, NotWritablePrimary, InterruptedAtShutdown, Interrupted,
-InterruptedDueToReplStateChange, StaleConfig, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary."""
+NoSuchTransaction, ExceededTimeLimit, TransactionExceededLifetimeLimitSeconds, SocketException, LegacyNotPrimary,
+NotWritablePrimary, InterruptedAtShutdown, Interrupted, InterruptedDueToReplStateChange, StaleConfig,
+NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary."""
 _MEND: Mapping[int, str] = {
     20: "use a replica set: start mongod with --replSet and run rs.initiate()",
     40573: "use a replica set: start mongod with --replSet and run rs.initiate()",
@@ -87,8 +88,8 @@ def _refused(error: OperationFailure, where: str, doing: Doing) -> WarpError:
             f"MongoDB at {where} refuses: {reason}",
             remedy="grant the user the role read on the database (and clusterMonitor, for status)",
         )
-    if error.code in _MEND:
-        return Fatal(f"MongoDB at {where}: {reason}", remedy=_MEND[error.code])
+    if (remedy := _MEND.get(error.code or 0)) is not None:
+        return Fatal(f"MongoDB at {where}: {reason}", remedy=remedy)
     resumable = error.code in CURSOR_GONE or error.has_error_label("ResumableChangeStreamError")
     if doing is Doing.STREAMING and (resumable or error.code == TOKEN_UNKNOWN):
         return StreamInvalid(f"the change stream must be opened again: {reason}")

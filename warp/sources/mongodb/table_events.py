@@ -16,9 +16,7 @@ from warp.sources.base import TableEvent, TableFate
 from warp.sources.mongodb.codec import OPTIONS
 
 # Made up of five random characters: the server's makeUniqueCollectionNamespace("tmp%%%%%.renameCollection").
-_NOT_MIRRORED = re.compile(
-    r"system\.|tmp\.(?:agg_out|mr)\.|tmp[0-9A-Za-z]{5}\.(?:renameCollection$|convertToCapped\.)"
-)
+_NOT_MIRRORED = re.compile(r"system\.|tmp\.(?:agg_out|mr)\.|tmp[0-9A-Za-z]{5}\.(?:renameCollection$|convertToCapped\.)")
 
 
 def is_mirrored(collection: str) -> bool:
