@@ -102,6 +102,8 @@ POLICIES = (
     ),
 )
 _RESPONSES = {policy.error: policy.response for policy in POLICIES}
+PASSING = tuple(policy.error for policy in POLICIES if policy.response is Response.WAIT)
+"""The classes of errors that pass, for an `except`."""
 
 
 def response(error: WarpError) -> Response:

@@ -16,10 +16,10 @@ from types import MappingProxyType
 from warp.change import Change, Operation, Partition, TableRef
 from warp.config import TableSettings
 from warp.destinations.base import Destination, PartitionState, Transaction
-from warp.errors import Fatal, Poison, ServerUnreachable, Transient
+from warp.errors import Fatal, Poison, Transient
 from warp.metadata.base import LetterState, StoredLetter
 from warp.monitoring.logging import get_logger
-from warp.retry import backoff
+from warp.retry import PASSING, backoff
 from warp.sources.base import Source
 from warp.traces import trace
 from workers.report import Report
@@ -83,7 +83,7 @@ class Replayer:
         for seconds in islice(backoff(), ATTEMPTS - 1):
             try:
                 return self._attempt(number)
-            except (Transient, ServerUnreachable):
+            except PASSING:
                 self._wait(seconds)
         return self._attempt(number)
 

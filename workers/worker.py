@@ -59,6 +59,9 @@ class Worker(SimpleWorker):
     def _install_signal_handlers(self) -> None:
         """None: RQ's raise exceptions wherever the process happens to be, and talk to Redis from there."""
 
+    def subscribe(self) -> None:
+        """To nothing: RQ's thread for remote commands outlives a worker that Redis failed, with its connection."""
+
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:

@@ -44,7 +44,7 @@ def test_without_a_worker_a_schema_stalls_until_one_is_back(
     eventually(lambda: mirror.backlog() == 99)
     assert not web.missing(), "not yet"
     _an_hour_passes(mirror)
-    check = eventually(lambda: web.missing().get(f"schema {database.name}"), what="readiness red")
+    check = web.red(f"schema {database.name}")
     assert "99 changes wait in its logs, and there is no worker" in check["reason"]
     assert check["remedy"] == "start workers: cartridge-warp worker"
     assert web.gauge(stalled) == 1
@@ -67,7 +67,7 @@ def test_an_oplog_that_is_too_short_turns_readiness_red(
     mirror = make_mirror(endpoints, database.name, monitoring=settings).start()
     mirror.wait_caught_up()
     web = Readiness(fleet.start(mirror.config, "web", "--port", "0"))
-    check = eventually(lambda: web.missing().get(f"oplog for {database.name}"), what="the headroom seen")
+    check = web.red(f"oplog for {database.name}")
     assert "at this lag the token dies in " in check["reason"]
     assert "replSetResizeOplog" in check["remedy"]
     assert web.gauge(f'cartridge_warp_oplog_headroom_seconds{{schema="{database.name}"}}') > 0

@@ -14,6 +14,7 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.faults.fault import Fault
 from tests.chaos.report import show
 from tests.chaos.run import Options, Run
+from warp.monitoring.logging import configure_logging
 
 
 def _chosen(_ctx: click.Context, _param: click.Parameter, names: str) -> list[Fault]:
@@ -44,6 +45,7 @@ def main(seconds: float, seed: int, faults: list[Fault], changes_per_second: flo
             click.echo(" ".join([fault.name, *fault.parameters]))
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    configure_logging("WARNING", "console", process="chaos")
     directory = Path(tempfile.mkdtemp(prefix="cartridge-warp-chaos-"))
     click.echo(f"logs of the processes: {directory}")
     options = Options(seed=seed, faults=faults, seconds=seconds, changes_per_second=changes_per_second)

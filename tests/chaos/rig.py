@@ -127,6 +127,7 @@ class Rig:
             {
                 "name": schema,
                 "deletion_strategy": "soft" if schema == SOFT else "hard",
+                "on_drop": "truncate" if schema == SOFT else "keep",
                 "tables": [
                     {"name": table, "partitions": number}
                     for (of, table), number in sorted(self.partitions.items())

@@ -57,6 +57,14 @@ def test_a_change_that_is_parked_again_is_the_letter_that_it_was(target: Destina
     assert (again.state, again.letter) == (LetterState.DISCARDED, stored.letter)
 
 
+def test_of_the_changes_of_one_source_transaction_the_last_is_open(target: DestinationBench) -> None:
+    make_table(target)
+    _park(target, replace(letter("8202", key("a")), ts=20), replace(letter("8202", key("b")), ts=20))
+    _park(target, replace(letter("8204", key("a")), ts=20))
+    _park(target, replace(letter("8206", key("a")), ts=21))
+    assert _states(target) == [LetterState.SUPERSEDED, LetterState.OPEN, LetterState.OPEN, LetterState.OPEN]
+
+
 def test_a_document_that_another_load_cannot_write_is_open_again(target: DestinationBench) -> None:
     """A load's letter has no position: without this, what a later load could not write would be nowhere."""
     make_table(target)

@@ -10,6 +10,7 @@ from redis import Redis
 from tests.support.refused import refusing_port
 from tests.support.wait import eventually
 from warp.change import Partition
+from warp.embedded import EmbeddedServers
 from warp.errors import ServerUnreachable, Transient
 from warp.transport import keys
 from warp.transport.base import Backlog, Entry
@@ -120,6 +121,25 @@ def test_entries_of_another_format_are_left_to_a_worker_that_knows_it(logs: Redi
     with pytest.raises(Transient, match="another cartridge-warp"):
         logs.read(ORDERS, None, 10)
     assert redis.xlen(keys.log(ORDERS)) == 2
+
+
+def test_the_capacity_is_what_the_server_may_hold(own_servers: EmbeddedServers) -> None:
+    with Redis.from_url(own_servers.redis.url) as client:
+        logs = RedisLogs(client, "somewhere")
+        assert logs.capacity() is None
+        client.config_set("maxmemory", 50_000_000)
+        assert logs.capacity() == 50_000_000
+
+
+def test_entries_are_removed_from_a_server_that_is_full(own_servers: EmbeddedServers) -> None:
+    with Redis.from_url(own_servers.redis.url) as client:
+        logs = RedisLogs(client, "somewhere")
+        logs.append([entry(ORDERS, number) for number in range(3)])
+        client.config_set("maxmemory", 1)
+        with pytest.raises(Transient):
+            logs.append([entry(ORDERS, 3)])
+        logs.remove(ORDERS, logs.read(ORDERS, None, 2))
+        assert logs.backlog("shop") == {(ORDERS.table, 0): Backlog(3, entry(ORDERS, 2).size)}
 
 
 def test_a_resend_is_asked_for_and_taken_once(logs: RedisLogs) -> None:

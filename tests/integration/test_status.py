@@ -245,6 +245,35 @@ def test_the_command_shows_a_table(begun: str, config_file: ConfigFile, fleet: F
     assert "0 of ~70" in output
 
 
+def test_what_is_blocked_and_what_went_wrong_is_told(
+    begun: str, connections: Connections, config_file: ConfigFile, read: Read, fleet: Fleet
+) -> None:
+    metadata = connections.destination.metadata
+    error = Fatal('column "v" does not exist', remedy="bring it back")
+    for number in range(7):
+        metadata.log_error(begun, None, Fatal(f"older error {number}"), None, None)
+    for correlation_id in ("c1", "c2"):
+        metadata.log_error(begun, "items", error, error.remedy, correlation_id)
+    metadata.block(TableRef(begun, "items"), str(error), error.remedy)
+
+    status = read()
+    assert len(status.errors) == 5
+    told = status.to_json()
+    [table] = told["tables"]
+    assert table["state"] == "blocked"
+    assert (table["blocked"]["reason"], table["blocked"]["remedy"]) == (str(error), "bring it back")
+    newest = told["errors"][0]
+    assert (newest["table"], newest["class"], newest["error"]) == ("items", "Fatal", str(error))
+    assert (newest["remedy"], newest["correlation_id"], newest["occurrences"]) == ("bring it back", "c2", 2)
+    assert 0 <= newest["age_seconds"] < 60
+
+    code, output = fleet.run(config_file(), "status")
+    assert code == ExitCode.DONE
+    assert f"items is blocked: {error}" in output
+    assert "to do: bring it back" in output
+    assert f"ago, 2 times: items: Fatal: {error} (to do: bring it back) [c2]" in output
+
+
 def test_without_postgresql_there_is_no_status(config_file: ConfigFile, fleet: Fleet) -> None:
     with refusing_port() as port:
         dsn = f"postgresql://me:hunter2@127.0.0.1:{port}/x"

@@ -1,10 +1,13 @@
-"""What every run needs of its process: small chunks, so that a handful of documents makes several, and no logs."""
+"""What every run needs of its process: small chunks, so that a handful of documents makes several; no logs, and no
+chance beside the seed."""
 
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import structlog
@@ -14,8 +17,9 @@ import structlog
 def simulated() -> Iterator[None]:
     """The process runs simulations, until the end of the block."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        with patch("scheduler.snapshots.CHUNK_DOCUMENTS", 3), patch("scheduler.snapshots.CHUNKS_AT_ONCE", 2):
-            yield
-    finally:
-        structlog.reset_defaults()
+    with ExitStack() as patches:
+        patches.callback(structlog.reset_defaults)
+        patches.enter_context(patch("scheduler.snapshots.CHUNK_DOCUMENTS", 3))
+        patches.enter_context(patch("scheduler.snapshots.CHUNKS_AT_ONCE", 2))
+        patches.enter_context(patch("warp.retry.random", SimpleNamespace(Random=lambda: random.Random(0))))
+        yield

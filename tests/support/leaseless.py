@@ -40,4 +40,4 @@ def tailer_without_lease(config: Config, schema: str) -> Iterator[None]:
         thread.join()
         tailer.close()
         connections.close()
-    assert not failures
+    assert not failures, failures

@@ -30,6 +30,11 @@ class Readiness:
         """The checks that fail, by name; none also while nobody can say."""
         return {check["name"]: check for check in self._ask().get("checks", ()) if not check["ok"]}
 
+    def red(self, name: str) -> dict[str, Any]:
+        """Wait until a check fails; what it says."""
+        found = eventually(lambda: {key: check for key, check in self.missing().items() if key == name}, what=name)
+        return found[name]
+
     def gauge(self, sample: str) -> float:
         """A sample of `/metrics`, by its name and labels."""
         with urlopen(f"{self._base}/metrics", timeout=60) as reply:

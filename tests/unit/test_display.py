@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -88,3 +89,8 @@ def test_the_live_table_names_every_table_and_its_schema_where_there_are_several
     text = console.file.getvalue()
     for expected in ("4 of 10", "[b]odd[/b]", "a note", "a line of a log [not markup]", "shop.orders"):
         assert expected in text
+
+
+def test_a_blocked_table_says_why() -> None:
+    blocked = replace(table("carts"), blocked='column "v" is gone')
+    assert in_a_line(progress(table("orders"), blocked)).endswith(', carts is blocked: column "v" is gone')

@@ -10,7 +10,7 @@ from warp.change import Partition
 from warp.errors import StreamInvalid, Transient
 from warp.metadata.base import SnapshotState
 from warp.sources.base import StreamPoint
-from warp.transport.base import apply_wakeup
+from warp.transport.base import ENTRY_OVERHEAD, apply_wakeup
 
 PARTITION = Partition(*REF, 0, 1)
 
@@ -291,6 +291,22 @@ def test_at_the_high_water_mark_it_stops_reading_until_there_is_room() -> None:
     for _ in range(3):
         tailer.tick()
     mirror.work()
+    assert mirror.identical()
+
+
+def test_a_share_of_what_redis_may_hold_is_a_mark_too() -> None:
+    mirror = Mirror()
+    tailer = mirror.tailer()
+    mirror.broker.capacity = 2 * ENTRY_OVERHEAD
+    mirror.insert(*range(10))
+    tailer.tick()
+    mirror.insert(*range(10, 20))
+    mirror.calls.clear()
+    tailer.check()
+    tailer.tick()
+    assert "stream.next_batch" not in mirror.calls
+    mirror.broker.capacity = None
+    mirror.catch_up(tailer)
     assert mirror.identical()
 
 

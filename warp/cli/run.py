@@ -14,12 +14,13 @@ from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option, configure, log_level_option, metrics_port_option, schema_option, streams
 from warp.config import Config
 from warp.connections import Connections, open_connections
-from warp.errors import ServerUnreachable, Transient, WarpError
+from warp.errors import WarpError
 from warp.fleet import Fleet, dashboard_installed
 from warp.monitoring.display import display
 from warp.monitoring.logging import get_logger
 from warp.monitoring.progress import Watch
 from warp.process import Stop
+from warp.retry import PASSING
 from warp.supervisor import Supervisor, supervised
 
 _LOOK_SECONDS = 0.25
@@ -115,7 +116,7 @@ def _catch_up(supervisor: Supervisor, schemas: Sequence[str], connections: Conne
             check()
             try:
                 progress = watch.observe(time.monotonic())
-            except (Transient, ServerUnreachable) as error:
+            except PASSING as error:
                 get_logger(__name__).warning("cannot look", reason=str(error))
                 continue
             shown.show(progress)

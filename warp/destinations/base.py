@@ -154,15 +154,17 @@ class Destination(Protocol):
         """
 
     def drop(self, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:
-        """The source dropped a table at `ts`: do with its rows from before then as `on_drop` says, and note that in the audit
-        log. False: that was done before. `soft`: rows are marked instead of deleted. In a transaction of its own.
+        """The source dropped a table at `ts`: do with its rows from before then as `on_drop` says, in a transaction of
+        its own, and note that in the audit log. False: that was done before. `soft`: rows are marked, not deleted.
+
+        A snapshot that is open ends with the rows: what comes after `ts` comes by the stream.
         """
 
     def sweep(self, ref: TableRef, limit: int, *, soft: bool) -> int:
-        """Delete up to `limit` rows that a snapshot has not met: their documents were deleted unseen. Nothing as long as
-        the snapshot is not loaded whole, nor once it is closed.
+        """Delete up to `limit` rows that a snapshot has not met: their documents were deleted unseen.
 
-        Those are the rows from before the table's floor, but for the ones that are kept. Returns how many there were.
+        Those are the rows from before the table's floor, but for the ones that are kept. Returns how many there were:
+        none as long as the snapshot is not loaded whole, nor once it is closed.
         """
 
     def tables(self, schema: str) -> dict[str, Shape]:

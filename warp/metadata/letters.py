@@ -23,8 +23,18 @@ _COLUMNS = (
 
 
 def park(connection: psycopg.Connection, letters: Sequence[DeadLetter]) -> None:
-    """Keep dead letters; the same change is kept once, and so is a document that a later load reads again."""
+    """Keep dead letters; the same change is kept once, and so is a document that a later load reads again.
+
+    Of several changes of a document at one time, those of one source transaction, only the last is left open: nobody
+    ever saw the states before it, and their time could not put them in order.
+    """
     with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE cartridge_warp.dead_letters SET state = 'superseded', resolved_at = now() "
+            "WHERE schema_name = %s AND table_name = %s AND state = 'open' AND md5(key::text) = md5(%s::jsonb::text) "
+            "AND ts = %s AND position < %s",
+            [(*letter.ref, _key_json(letter.key), letter.ts, letter.position) for letter in letters],
+        )
         cursor.executemany(
             "INSERT INTO cartridge_warp.dead_letters AS held "
             "(schema_name, table_name, key, operation, position, ts, payload, error_class, error, remedy, traceback, "

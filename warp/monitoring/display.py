@@ -100,6 +100,7 @@ def in_a_line(progress: Progress) -> str:
     ]
     if progress.letters:
         parts.append(f"{progress.letters:,} dead letters")
+    parts += [f"{table.ref.table} is blocked: {table.blocked}" for table in progress.tables if table.blocked]
     return ", ".join(parts)
 
 
@@ -134,7 +135,7 @@ def _tables(progress: Progress) -> Table:
 def _cells(schema: SchemaProgress, table: TableProgress, with_schema: bool) -> list[str]:
     return [
         str(table.ref) if with_schema else table.ref.table,
-        "loading" if table.loading else "streaming",
+        "blocked" if table.blocked else "loading" if table.loading else "streaming",
         f"{table.loaded:,} of {table.documents:,}" if table.loading else f"{table.loaded:,}",
         f"{table.applied:,}",
         f"{table.backlog:,}",

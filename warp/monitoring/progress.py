@@ -33,6 +33,8 @@ class TableProgress:
     """Changes that lie in the logs."""
     letters: int
     """Changes that could not be applied."""
+    blocked: str | None = None
+    """Why nothing can be applied until a person acts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,7 @@ class Watch:
                 applied=table.changes_applied,
                 backlog=backlogs[table.ref.table],
                 letters=table.open_letters,
+                blocked=table.blocked.reason if table.blocked else None,
             )
             for table in self._metadata.tables(name)
         ]

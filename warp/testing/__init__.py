@@ -7,9 +7,10 @@ implementations to one suite.
 from warp.testing.database import MemoryDatabase, Row
 from warp.testing.destination import MemoryDestination
 from warp.testing.hook import Hook
+from warp.testing.letters import MemoryLetterJobs
 from warp.testing.metadata import MemoryMetadata
 from warp.testing.source import MemorySource
-from warp.testing.transport import MemoryBroker, MemoryLetterJobs, MemoryLogs, MemoryWakeups
+from warp.testing.transport import MemoryBroker, MemoryLogs, MemoryWakeups
 
 __all__ = [
     "Hook",

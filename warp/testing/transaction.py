@@ -177,6 +177,11 @@ class MemoryTransaction:
 
     def _keep(self, letter: DeadLetter) -> None:
         letters, place = self._database.letters, (letter.ref, letter.position, letter.key)
+        for stored in self._database.open_letters():
+            other = stored.letter
+            if (other.ref, other.key, other.ts) == (letter.ref, letter.key, letter.ts):
+                if other.position < letter.position:
+                    self._settle(stored.number, LetterState.SUPERSEDED, 0)
         held = letters.get(place)
         if held is None or held.letter.ts < letter.ts:
             letters[place] = StoredLetter(

@@ -1,4 +1,4 @@
-"""Logs, wake-ups and jobs of letters in memory: `warp.transport.base.Logs`, `Wakeups` and `LetterJobs` over one broker.
+"""Partition logs and wake-ups in memory: `warp.transport.base.Logs` and `Wakeups` over one broker.
 
 The broker can lose everything, or come back with an older state, as Redis can.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from warp.change import Partition
 from warp.testing.hook import Hook, passing
 from warp.transport.base import Backlog, Entry, LetterJob, StoredEntry, Wakeup
-from warp.transport.keys import LEASE_SECONDS, QUEUED_SECONDS, REPLAY_SECONDS
+from warp.transport.keys import LEASE_SECONDS, QUEUED_SECONDS
 
 _Log = tuple[str, str, int]
 
@@ -26,7 +26,9 @@ class _Lease:
 
 
 @dataclass(slots=True)
-class _Job:
+class HeldJob:
+    """The job of a dead letter."""
+
     letter: LetterJob
     state: str = "failed"
     """Or "queued", or "started"."""
@@ -40,7 +42,7 @@ class _State:
     resends: set[tuple[str, str]] = field(default_factory=set)
     queue: dict[int, tuple[Wakeup, str]] = field(default_factory=dict)
     leases: dict[str, _Lease] = field(default_factory=dict)
-    letters: dict[int, _Job] = field(default_factory=dict)
+    letters: dict[int, HeldJob] = field(default_factory=dict)
 
 
 class MemoryBroker:
@@ -195,62 +197,6 @@ class MemoryWakeups:
             self._broker.state.queue[job] = (wakeup, correlation_id)
             self._broker.state.leases[wakeup.name] = _Lease(self._broker.clock() + QUEUED_SECONDS, job)
         return len(wakeups)
-
-
-class MemoryLetterJobs:
-    """See `warp.transport.base.LetterJobs` for the contract of `settle` and `fail`."""
-
-    def __init__(self, broker: MemoryBroker, *, hook: Hook = passing) -> None:
-        self._broker = broker
-        self._hook = hook
-        self._suspects: set[int] = set()
-
-    def failed(self) -> dict[int, LetterJob]:
-        """The failed jobs, as a person sees them."""
-        return {number: job.letter for number, job in self._jobs.items() if job.state == "failed"}
-
-    def requeue(self, number: int) -> None:
-        """Press the button of a failed job."""
-        self._hook("letters.requeue")
-        self._jobs[number].state = "queued"
-
-    def take(self) -> int | None:
-        """The next letter that is to be replayed, as a worker takes it off its queue; None: there is none."""
-        self._hook("letters.take")
-        for number, job in self._jobs.items():
-            if job.state == "queued":
-                job.state, job.expires = "started", self._broker.clock() + 2 * REPLAY_SECONDS
-                return number
-        return None
-
-    def finish(self, number: int, traceback: str | None) -> None:
-        """Say what came of a replay that was taken; None: it succeeded."""
-        self._hook("letters.finish")
-        job = self._jobs.pop(number, None)
-        if job is not None and traceback is not None:
-            self._jobs[number] = _Job(job.letter._replace(traceback=traceback))
-
-    def settle(self, schema: str, opened: Collection[int]) -> list[int]:
-        self._hook("letters.settle")
-        ours = {number: job for number, job in self._jobs.items() if job.letter.ref.schema == schema}
-        lost = {
-            number for number, job in ours.items() if job.state == "started" and job.expires <= self._broker.clock()
-        }
-        confirmed, self._suspects = lost & self._suspects, lost - self._suspects
-        for number, job in ours.items():
-            if number in confirmed or (job.state == "failed" and number not in opened):
-                del self._jobs[number]
-        return [number for number in opened if number not in self._jobs]
-
-    def fail(self, jobs: Sequence[LetterJob]) -> int:
-        self._hook("letters.fail")
-        new = [letter for letter in jobs if letter.number not in self._jobs]
-        self._jobs.update((letter.number, _Job(letter)) for letter in new)
-        return len(new)
-
-    @property
-    def _jobs(self) -> dict[int, _Job]:
-        return self._broker.state.letters
 
 
 def _log(partition: Partition) -> _Log:

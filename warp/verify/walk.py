@@ -9,6 +9,7 @@ from warp.change import Key, TableRef
 from warp.destinations.base import Destination
 from warp.errors import Fatal
 from warp.evolution.shape import Shape
+from warp.retry import Response, response
 from warp.sources.base import Document, Source
 from warp.verify.compare import compare
 from warp.verify.result import Suspect, Tally, Verdict
@@ -41,7 +42,10 @@ class _Walker:
         tally = Tally(ref)
         try:
             self._walk(tally)
-        except Fatal as error:  # what ails one table says nothing about the others
+        except Fatal as error:
+            if response(error) is not Response.BLOCK:
+                raise
+            # What ails one table says nothing about the others.
             tally.suspects.clear()
             tally.error = str(error)
         return tally

@@ -9,7 +9,6 @@ from warp.change import TableRef, cluster_seconds
 from warp.destinations.base import OnDrop
 from warp.destinations.postgresql.ddl import exists
 from warp.destinations.postgresql.names import target
-from warp.destinations.postgresql.rows import TS
 from warp.evolution.shape import Shape
 from warp.metadata import audit, floors, progress, registry
 
@@ -46,22 +45,26 @@ def _remove(
     table = sql.Identifier(*target(ref))
     if on_drop is OnDrop.TRUNCATE and soft and shape.soft_delete:
         return connection.execute(_MARK.format(table=table, ts=sql.Literal(ts), stamp=_stamp(ts))).rowcount
-    if on_drop is OnDrop.DROP:
-        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
-    older = sql.SQL("DELETE FROM {} WHERE {} < {}").format(table, sql.Identifier(TS), sql.Literal(ts))
-    rows = connection.execute(older).rowcount
-    if on_drop is OnDrop.DROP and not connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(table)).rowcount:
-        _drop_table(connection, ref, table)
-    return rows
+    if on_drop is OnDrop.DROP and (rows := _drop_table(connection, ref, table, ts)) is not None:
+        return rows
+    older = sql.SQL("DELETE FROM {} WHERE _warp_ts < {}").format(table, sql.Literal(ts))
+    return connection.execute(older).rowcount
 
 
-def _drop_table(connection: psycopg.Connection, ref: TableRef, table: sql.Identifier) -> None:
+def _drop_table(connection: psycopg.Connection, ref: TableRef, table: sql.Identifier, ts: int) -> int | None:
+    """How many rows went with the table; None: it stays, for newer rows, or for views that somebody made on it."""
+    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
+    counted = sql.SQL("SELECT count(*), count(*) FILTER (WHERE _warp_ts >= {}) FROM {}").format(sql.Literal(ts), table)
+    [(rows, newer)] = connection.execute(counted).fetchall()
+    if newer:
+        return None
     try:
         with connection.transaction():
             connection.execute(sql.SQL("DROP TABLE {}").format(table))
             registry.forget(connection, ref, "the source dropped it")
     except psycopg.errors.DependentObjectsStillExist:
-        pass  # views that somebody made rest on it: it stays, empty
+        return None
+    return int(rows)
 
 
 _MARK = sql.SQL(
