@@ -12,7 +12,8 @@ from psycopg.rows import dict_row
 from warp.change import Partition, TableRef
 from warp.destinations.postgresql.names import identifier
 from warp.metadata import audit, error_log, floors, letters, progress
-from warp.metadata.base import Block, LetterFilter, LoggedError, SchemaState, SnapshotState, StoredLetter, TableState
+from warp.metadata.base import LetterFilter, LoggedError, SchemaState, StoredLetter, TableState
+from warp.metadata.states import TABLES, schema_state, table_state
 from warp.sources.base import Chunk, SourceTable, StreamPoint
 
 
@@ -31,7 +32,7 @@ class MetadataStore:
 
     def schema(self, name: str) -> SchemaState | None:
         rows = self._rows("SELECT * FROM cartridge_warp.sync_schemas WHERE schema_name = %s", [name])
-        return _schema_state(rows[0]) if rows else None
+        return schema_state(rows[0]) if rows else None
 
     def begin_schema(
         self, name: str, start: StreamPoint, tables: Sequence[SourceTable], partitions: Mapping[str, int]
@@ -60,8 +61,8 @@ class MetadataStore:
     def save_checkpoint(self, name: str, checkpoint: StreamPoint, source_ts: int) -> None:
         self._execute(
             "UPDATE cartridge_warp.sync_schemas SET checkpoint = greatest(checkpoint, %s), "
-            "checkpoint_ts = greatest(checkpoint_ts, %s), source_ts = greatest(source_ts, %s), checkpointed_at = now(), "
-            "advanced_at = CASE WHEN checkpoint < %s THEN now() ELSE advanced_at END WHERE schema_name = %s",
+            "checkpoint_ts = greatest(checkpoint_ts, %s), source_ts = greatest(source_ts, %s), "
+            "checkpointed_at = now(), advanced_at = CASE WHEN checkpoint < %s THEN now() ELSE advanced_at END WHERE schema_name = %s",
             [checkpoint.position, checkpoint.ts, source_ts, checkpoint.position, name],
         )
 
@@ -93,7 +94,7 @@ class MetadataStore:
             return progress.repartition(connection, ref, before, after, position)
 
     def tables(self, schema: str) -> list[TableState]:
-        return [_table_state(row) for row in self._rows(_TABLES, [schema])]
+        return [table_state(row) for row in self._rows(TABLES, [schema])]
 
     def add_chunks(self, ref: TableRef, chunks: Iterable[Chunk]) -> int:
         place = [ref.schema, ref.table]
@@ -105,10 +106,7 @@ class MetadataStore:
             ).rowcount
             if not planned:
                 return 0
-            number = 0
-            for number, chunk in enumerate(chunks, 1):
-                connection.execute(_ADD_CHUNK, [*place, chunk.lower, chunk.upper])
-            return number
+            return sum(connection.execute(_ADD_CHUNK, [*place, chunk.lower, chunk.upper]).rowcount for chunk in chunks)
 
     def replace_table(self, ref: TableRef, ts: int, partitions: int, cause: str) -> bool:
         with self._client.connection() as connection, connection.transaction():
@@ -214,48 +212,3 @@ _ADD_CHUNK = """
     INSERT INTO cartridge_warp.snapshot_chunks (schema_name, table_name, chunk, lower_bound, upper_bound)
     SELECT schema_name, table_name, last_chunk, %s, %s FROM numbered
 """
-_TABLES = """
-    SELECT known.*, coalesce(chunk.chunks, 0) AS chunks, coalesce(chunk.chunks_loaded, 0) AS chunks_loaded,
-           coalesce(chunk.rows_loaded, 0) AS rows_loaded, coalesce(marker.changes_applied, 0) AS changes_applied,
-           coalesce(letter.open_letters, 0) AS open_letters
-    FROM cartridge_warp.sync_tables AS known
-    LEFT JOIN (SELECT schema_name, table_name, count(*) AS chunks, count(finished_at) AS chunks_loaded,
-                      sum(rows_loaded) AS rows_loaded
-               FROM cartridge_warp.snapshot_chunks GROUP BY 1, 2) AS chunk USING (schema_name, table_name)
-    LEFT JOIN (SELECT schema_name, table_name, sum(changes_applied) AS changes_applied
-               FROM cartridge_warp.sync_markers GROUP BY 1, 2) AS marker USING (schema_name, table_name)
-    LEFT JOIN (SELECT schema_name, table_name, count(*) AS open_letters
-               FROM cartridge_warp.dead_letters WHERE state = 'open' GROUP BY 1, 2) AS letter
-              USING (schema_name, table_name)
-    WHERE known.schema_name = %s ORDER BY known.table_name
-"""
-
-
-def _schema_state(row: dict[str, Any]) -> SchemaState:
-    return SchemaState(
-        name=row["schema_name"],
-        start_ts=row["start_ts"],
-        checkpoint=StreamPoint(position=row["checkpoint"], ts=row["checkpoint_ts"]),
-        checkpointed_at=row["checkpointed_at"],
-        advanced_at=row["advanced_at"],
-        source_ts=row["source_ts"],
-    )
-
-
-def _table_state(row: dict[str, Any]) -> TableState:
-    return TableState(
-        ref=TableRef(row["schema_name"], row["table_name"]),
-        target_name=row["target_name"],
-        partitions=row["partitions"],
-        snapshot=SnapshotState(row["snapshot"]),
-        documents_estimate=row["documents_estimate"],
-        chunks=row["chunks"],
-        chunks_loaded=row["chunks_loaded"],
-        rows_loaded=int(row["rows_loaded"]),
-        changes_applied=int(row["changes_applied"]),
-        open_letters=row["open_letters"],
-        floor=row["floor_ts"],
-        blocked=Block(reason=row["blocked"], remedy=row["blocked_remedy"], since=row["blocked_at"])
-        if row["blocked"]
-        else None,
-    )

@@ -179,9 +179,9 @@ class MemoryTransaction:
         letters, place = self._database.letters, (letter.ref, letter.position, letter.key)
         for stored in self._database.open_letters():
             other = stored.letter
-            if (other.ref, other.key, other.ts) == (letter.ref, letter.key, letter.ts):
-                if other.position < letter.position:
-                    self._settle(stored.number, LetterState.SUPERSEDED, 0)
+            same = (other.ref, other.key, other.ts) == (letter.ref, letter.key, letter.ts)
+            if same and other.position < letter.position:
+                self._settle(stored.number, LetterState.SUPERSEDED)
         held = letters.get(place)
         if held is None or held.letter.ts < letter.ts:
             letters[place] = StoredLetter(

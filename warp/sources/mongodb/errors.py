@@ -102,5 +102,7 @@ def _refused(error: OperationFailure, where: str, doing: Doing) -> WarpError:
 def _short(error: PyMongoError) -> str:
     """The first sentence of a driver's message: server selection errors append a page of topology."""
     # An object that is too large is quoted, by its first element.
-    text = str(error).split(" First element:")[0].split(", full error:")[0].split(", Timeout:")[0].split(" (configured timeouts")[0]
+    text = str(error)
+    for rest in (" First element:", ", full error:", ", Timeout:", " (configured timeouts"):
+        text = text.split(rest)[0]
     return text[:300]
