@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install-dev format lint type-check test-coverage example-init example-validate bench chaos clean
+.PHONY: help demo test install-dev format lint type-check test-coverage example-init example-validate bench chaos simulate clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ example-validate: $(VENV)/installed-embedded ## validate the configurations in c
 
 chaos: $(VENV)/installed-dev ## break everything at random beside a workload, and verify that nothing is lost
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+simulate: $(VENV)/installed-dev ## run seeded simulations of the protocol, thousands of them; ARGS="--seeds 0-100000"
+	$(BIN)/python -m tests.simulation $(ARGS)
 
 bench: $(VENV)/installed-dev ## measure first load and streaming, next to the bare floor
 	$(BIN)/python -m benchmarks $(ARGS)

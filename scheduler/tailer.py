@@ -63,7 +63,7 @@ class Tailer:
         self._schema = schema
         self._source = source
         self._metadata = destination.metadata
-        self._upheavals = Upheavals(schema, source, destination, settings)
+        self._upheavals = Upheavals(schema, source, destination, settings, clock)
         self._logs = logs
         self._wakeups = wakeups
         self._settings = settings
@@ -160,7 +160,8 @@ class Tailer:
         self._meet(self._router.unknown_tables(batch.changes))
         for event in batch.events:
             # Before the changes that came with it: which of them it voids, their times say.
-            self._upheavals.happened(event)
+            if not self._upheavals.happened(event):
+                self._pending.keep_back(event.table, start)
         if batch.changes:
             self._send(self._without_blocked(batch.changes, start), start)
 
@@ -208,6 +209,7 @@ class Tailer:
     def check(self) -> None:
         """See what is applied, save the checkpoint, and start over if something that was sent is lost."""
         assert self._stream is not None
+        self._upheavals.try_again()
         markers = self._metadata.markers(self._schema)
         self._pending.settle(markers)
         watermark = self._pending.low_watermark(self._stream.point)
@@ -263,4 +265,5 @@ class Tailer:
             self._stream.close()
             self._stream = None
         self._pending.clear()
+        self._upheavals.forget()
         self._repartition.clear()

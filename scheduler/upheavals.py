@@ -10,8 +10,10 @@ from typing import Protocol
 
 from warp.change import TableRef
 from warp.destinations.base import Destination, OnDrop
-from warp.errors import StreamLost
+from warp.errors import StreamLost, WarpError
+from warp.monitoring.failures import Failures
 from warp.monitoring.logging import get_logger
+from warp.retry import MENDED_SECONDS, Response, response
 from warp.sources.base import Source, TableEvent, TableFate
 
 
@@ -35,16 +37,56 @@ class Upheavals:
     """Carries out what happens to the tables of one schema."""
 
     def __init__(
-        self, schema: str, source: Source, destination: Destination, settings: Callable[[str], TableFateSettings]
+        self,
+        schema: str,
+        source: Source,
+        destination: Destination,
+        settings: Callable[[str], TableFateSettings],
+        clock: Callable[[], float],
     ) -> None:
         self._schema = schema
         self._source = source
         self._destination = destination
         self._settings = settings
+        self._clock = clock
+        self._failures = Failures(destination.metadata)
+        self._waiting: list[TableEvent] = []
+        self._next_try = 0.0
         self._log = get_logger(__name__).bind(schema=schema)
 
-    def happened(self, event: TableEvent) -> None:
-        """The stream says that something happened to a table."""
+    def happened(self, event: TableEvent) -> bool:
+        """The stream says that something happened to a table.
+
+        False: a person must act first. The table is blocked then, and it is tried again now and then until `forget`.
+        """
+        try:
+            self._carry_out(event)
+        except WarpError as error:
+            if response(error) is not Response.BLOCK:
+                raise
+            ref = TableRef(self._schema, event.table)
+            self._failures.block(ref, error)
+            self._failures.note(error, *ref, None)
+            self._waiting.append(event)
+            self._next_try = self._clock() + MENDED_SECONDS
+            return False
+        return True
+
+    def try_again(self) -> None:
+        """See whether what waits for a person can be done by now."""
+        if not self._waiting or self._clock() < self._next_try:
+            return
+        waiting, self._waiting = self._waiting, []
+        for event in waiting:
+            if self.happened(event):
+                with self._destination.transaction() as transaction:
+                    transaction.unblock(TableRef(self._schema, event.table))
+
+    def forget(self) -> None:
+        """The stream will say again what waits."""
+        self._waiting.clear()
+
+    def _carry_out(self, event: TableEvent) -> None:
         if event.fate is TableFate.DROPPED:
             self._dropped(event.table, event.ts, event.cause)
         else:

@@ -184,7 +184,7 @@ def test_a_change_is_parked_once(target: DestinationBench) -> None:
     make_table(target)
     for _ in range(2):
         with target.destination.transaction() as transaction:
-            transaction.park([letter("8201"), letter("8202")])
+            transaction.park([letter("8201"), letter("8202", key("another"))])
             transaction.park([])
     assert table_state(target).open_letters == 2
     with target.destination.transaction() as transaction:

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.integration.tables import PARTITION, TABLE, delete, fitted, key, save, writes_of
+from tests.integration.tables import PARTITION, TABLE, delete, fitted, key, open_snapshot, save, writes_of
 from tests.support.postgresql import limited_role, migrated_database
 from tests.support.wait import eventually
 from warp.change import Delete
-from warp.destinations.base import Written
+from warp.destinations.base import OnDrop, Written
 from warp.destinations.postgresql.destination import PostgresDestination, open_destination
 from warp.embedded import EmbeddedServers
 from warp.errors import Fatal, Poison, Refused, ServerUnreachable, Transient, WarpError
@@ -207,6 +207,19 @@ def test_a_delete_that_a_foreign_key_refuses_is_set_apart(
     [(refused, error)] = poison
     assert (refused.key, isinstance(error, Poison)) == (key("b"), True)
     assert delete(saved, 11, "a") == Written(stale=1)
+
+
+def test_a_drop_that_a_view_keeps_from_being_done_says_so(
+    saved: PostgresDestination, postgresql: psycopg.Connection
+) -> None:
+    open_snapshot(saved)
+    written_by_hand(postgresql, "CREATE VIEW shop.report AS SELECT n FROM shop.orders")
+    with pytest.raises(Fatal) as raised:
+        saved.drop(TABLE, 20, OnDrop.DROP, soft=False, cause="test")
+    assert response(raised.value) is Response.BLOCK
+    assert (raised.value.remedy or "").startswith("drop what was made by hand")
+    written_by_hand(postgresql, "DROP VIEW shop.report")
+    assert saved.drop(TABLE, 20, OnDrop.DROP, soft=False, cause="test")
 
 
 def test_a_trigger_that_raises_refuses_its_row(saved: PostgresDestination, postgresql: psycopg.Connection) -> None:

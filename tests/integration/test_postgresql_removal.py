@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import psycopg
 import pytest
 from psycopg import sql
 
 from tests.integration.tables import TABLE, columns, fitted, key, save, writes_of
-from warp.change import TableRef
+from tests.support.wait import eventually
+from warp.change import Delete, Partition, TableRef
 from warp.destinations.base import OnDrop
 from warp.destinations.postgresql.destination import PostgresDestination
 from warp.errors import Fatal
@@ -108,6 +111,28 @@ def test_a_table_that_comes_again_has_the_types_of_what_comes(
     assert "gone" not in columns(postgresql)
     shape = destination.tables("shop")["orders"]
     assert destination.rows(TABLE, shape, [key("a")]) == {key("a"): {"v": "text"}}
+
+
+@pytest.mark.parametrize("on_drop", OnDrop)
+def test_a_step_that_leaves_tombstones_while_a_drop_waits_for_it(
+    destination: PostgresDestination, another: PostgresDestination, postgresql: psycopg.Connection, on_drop: OnDrop
+) -> None:
+    """They take their locks in one order."""
+    _begin(destination, TABLE)
+    save(destination, 10, a={"v": 1})
+    shape, partition = destination.tables("shop")["orders"], Partition(*TABLE, 0, 1)
+    with destination.transaction() as transaction:
+        assert transaction.lock_partition(partition)
+    dropped: list[bool] = []
+    thread = threading.Thread(target=lambda: dropped.append(_drop(another, 20, on_drop)))
+    waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with destination.transaction() as transaction:
+        assert transaction.lock_partition(partition)
+        thread.start()
+        eventually(lambda: postgresql.execute(waiting).rowcount, what="the drop waits")
+        transaction.delete(TABLE, shape, [Delete(key("b"), 15)], soft=False, tombstones=True)
+    thread.join()
+    assert dropped == [True]
 
 
 def test_a_drop_says_in_the_audit_log_what_it_did(

@@ -128,8 +128,17 @@ def test_validate_for_machines() -> None:
                 "schedule": None,
                 "batch_size": 5000,
                 "deletion_strategy": "hard",
+                "on_drop": "keep",
                 "partitions": 4,
-                "tables": [{"name": "orders", "batch_size": 500, "deletion_strategy": "soft", "partitions": 4}],
+                "tables": [
+                    {
+                        "name": "orders",
+                        "batch_size": 500,
+                        "deletion_strategy": "soft",
+                        "on_drop": "keep",
+                        "partitions": 4,
+                    }
+                ],
             },
             {
                 "name": "b",
@@ -137,6 +146,7 @@ def test_validate_for_machines() -> None:
                 "schedule": "0 4 * * *",
                 "batch_size": 5000,
                 "deletion_strategy": "hard",
+                "on_drop": "keep",
                 "partitions": 1,
                 "tables": [],
             },

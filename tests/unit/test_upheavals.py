@@ -8,8 +8,9 @@ from scheduler.tailer import CHECK_SECONDS, Tailer
 from tests.unit.mirror import REF, SCHEMA, TABLE, Mirror
 from warp.change import TableRef
 from warp.destinations.base import OnDrop
-from warp.errors import Transient
+from warp.errors import Fatal, Transient
 from warp.metadata.base import SnapshotState
+from warp.retry import MENDED_SECONDS
 
 EVERY = pytest.mark.parametrize("on_drop", OnDrop)
 
@@ -327,3 +328,28 @@ def test_a_scheduler_that_saw_everything_loaded_does_not_sweep_what_was_replaced
     assert mirror.rows().keys() == {"1", "2", "3"}
     mirror.catch_up(tailer)
     assert mirror.identical()
+
+
+def test_a_drop_that_a_person_must_make_possible_blocks_that_table_alone() -> None:
+    mirror, tailer = _begun(OnDrop.DROP)
+    mirror.source.drop(SCHEMA, TABLE)
+    mirror.source.insert(SCHEMA, TABLE, {"_id": 9})
+    mirror.source.insert(SCHEMA, "carts", {"_id": 1})
+    mirror.fail["destination.drop"] = [Fatal("a view depends on it", remedy="drop it") for _ in range(2)]
+
+    def blocked() -> list[str]:
+        return [table.ref.table for table in mirror.metadata.tables(SCHEMA) if table.blocked]
+
+    mirror.catch_up(tailer)
+    assert blocked() == [TABLE]
+    assert mirror.rows().keys() == {"1", "2", "3"}, "as they were"
+    assert len(mirror.database.rows[TableRef(SCHEMA, "carts")]) == 1, "others go on"
+    mirror.catch_up(tailer)
+    assert mirror.calls.count("destination.drop") == 1, "not in a hot loop"
+    for _ in range(2):
+        mirror.advance(MENDED_SECONDS)
+        mirror.catch_up(tailer)
+    assert blocked() == []
+    assert mirror.identical()
+    assert mirror.rows().keys() == {"9"}
+    assert tailer.caught_up

@@ -62,7 +62,8 @@ class MetadataStore:
         self._execute(
             "UPDATE cartridge_warp.sync_schemas SET checkpoint = greatest(checkpoint, %s), "
             "checkpoint_ts = greatest(checkpoint_ts, %s), source_ts = greatest(source_ts, %s), "
-            "checkpointed_at = now(), advanced_at = CASE WHEN checkpoint < %s THEN now() ELSE advanced_at END WHERE schema_name = %s",
+            "checkpointed_at = now(), advanced_at = CASE WHEN checkpoint < %s THEN now() ELSE advanced_at END "
+            "WHERE schema_name = %s",
             [checkpoint.position, checkpoint.ts, source_ts, checkpoint.position, name],
         )
 
