@@ -9,8 +9,8 @@ import redis
 
 from warp.transport.client import translated
 
-LEASE_SECONDS = 8
-"""A standby takes over this long after its leader's last sign of life."""
+LEASE_SECONDS = 6
+"""A standby asks for the lead this long after its leader's last sign of life; changes are to flow within 10 s."""
 RENEW_SECONDS = 1.0
 
 

@@ -68,8 +68,8 @@ class Pending:
             yield partition, queue[-1].last
 
     def holds(self, table: str) -> bool:
-        """Whether a table has something pending."""
-        return any(partition.table == table for partition in self._sent)
+        """Whether a table has something pending, or kept back."""
+        return table in self._kept_back or any(partition.table == table for partition in self._sent)
 
     def clear(self) -> None:
         """Forget everything: the tailer starts over."""

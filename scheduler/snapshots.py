@@ -16,7 +16,7 @@ from warp.errors import WarpError
 from warp.metadata.base import SnapshotState, TableState
 from warp.monitoring.failures import Failures
 from warp.monitoring.logging import get_logger
-from warp.retry import MENDED_SECONDS, Response, response
+from warp.retry import MENDED_SECONDS, stops_table
 from warp.sources.base import Source
 from warp.transport.base import Wakeups, load_wakeup
 
@@ -71,7 +71,7 @@ class Snapshots:
                 self._plan(table.ref)
             return self._go_on(table)
         except WarpError as error:
-            if response(error) is not Response.BLOCK:
+            if not stops_table(error):
                 raise
             self._failures.block(table.ref, error)
             self._failures.note(error, *table.ref, None)

@@ -13,7 +13,7 @@ from warp.destinations.base import Destination, OnDrop
 from warp.errors import StreamLost, WarpError
 from warp.monitoring.failures import Failures
 from warp.monitoring.logging import get_logger
-from warp.retry import MENDED_SECONDS, Response, response
+from warp.retry import MENDED_SECONDS, stops_table
 from warp.sources.base import Source, TableEvent, TableFate
 
 
@@ -62,7 +62,7 @@ class Upheavals:
         try:
             self._carry_out(event)
         except WarpError as error:
-            if response(error) is not Response.BLOCK:
+            if not stops_table(error):
                 raise
             ref = TableRef(self._schema, event.table)
             self._failures.block(ref, error)

@@ -1,4 +1,4 @@
-"""The shell around a loop: it ends in order on SIGTERM and SIGINT, waits without missing them, and collects garbage."""
+"""The shell around a loop: it ends in order on SIGTERM and SIGINT, and in time, and collects garbage in between."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ import math
 import os
 import select
 import signal
+import sys
+import threading
 import time
 from types import FrameType
+from typing import NoReturn
+
+from warp.monitoring.logging import get_logger
+
+END_SECONDS = 7.0
+"""A process that is told to end has so long for its step: less than its supervisor waits, which waits less than 10 s."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
@@ -25,10 +34,11 @@ class Stop:
         os.close(self._reader)
         os.close(self._writer)
 
-    def install(self) -> Stop:
-        """Take SIGTERM and SIGINT; a second SIGINT ends the process at once."""
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGINT, self._on_signal)
+    def install(self, *, within: float = END_SECONDS, status: int = 0) -> Stop:
+        """Take SIGTERM and SIGINT; a second SIGINT ends the process at once. It ends as `end_in_time` says."""
+        for each in _SIGNALS:
+            signal.signal(each, self._on_signal)
+        end_in_time(within, status)
         return self
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
@@ -53,6 +63,33 @@ class Stop:
             poll.register(self._reader, select.POLLIN)
             poll.poll(max(0, math.ceil(seconds * 1000)))
         return self._is_set
+
+
+def end_in_time(within: float = END_SECONDS, status: int = 0) -> None:
+    """From the first SIGTERM or SIGINT on the process has `within` seconds; then it is ended with the code `status`.
+
+    Drivers wait longer than that for a server that does not answer, and a step can be given up at any moment. To be
+    called in the main thread; what else the signals do is up to their handlers.
+    """
+    # Woken by the signal itself: Python's handlers wait while the main thread is within a library that does not return.
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_give_up, args=(reader, within, status), name="end-in-time", daemon=True).start()
+
+
+def _give_up(reader: int, seconds: float, status: int) -> NoReturn:
+    while os.read(reader, 1)[0] not in _SIGNALS:
+        pass
+    time.sleep(seconds)
+    try:
+        get_logger(__name__).warning(
+            "the step under way is given up: nothing is lost, it will be done again", seconds=seconds
+        )
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
 
 
 COLLECT_SECONDS = 1.0

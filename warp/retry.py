@@ -111,6 +111,11 @@ def response(error: WarpError) -> Response:
     return next((_RESPONSES[kind] for kind in type(error).__mro__ if kind in _RESPONSES), Response.HOLD)
 
 
+def stops_table(error: WarpError) -> bool:
+    """Whether it concerns one table alone, where no document could be told to be the cause."""
+    return response(error) in (Response.BLOCK, Response.ISOLATE)
+
+
 def backoff(rng: random.Random | None = None) -> Iterator[float]:
     """Seconds to wait before the first, second, … further attempt: doubling up to LONGEST_SECONDS, with jitter.
 

@@ -23,8 +23,10 @@ from warp.process import Stop
 from warp.retry import backoff
 
 TICK_SECONDS = 0.1
-STOP_SECONDS = 10.0
-"""How long children have for an orderly end before SIGKILL."""
+STOP_SECONDS = 8.0
+"""How long children have for an orderly end before SIGKILL: longer than each gives itself (END_SECONDS)."""
+SUPERVISOR_END_SECONDS = 9.0
+"""How long a process that supervises others has for its own end."""
 STEADY_SECONDS = 30.0
 """A child that has run this long was well: its next restart does not wait for the failures of long ago."""
 REFUSALS = 5

@@ -16,7 +16,7 @@ from warp.errors import Fatal, WarpError
 from warp.metadata.base import Metadata
 from warp.monitoring.failures import Failures
 from warp.process import Stop
-from warp.retry import LONGEST_SECONDS, MENDED_SECONDS, Response, backoff, response
+from warp.retry import LONGEST_SECONDS, MENDED_SECONDS, Response, backoff, response, stops_table
 from warp.traces import trace
 from warp.transport.base import Logs, Wakeup, Wakeups
 from workers.apply import Applier, Outcome
@@ -119,7 +119,7 @@ class Drain:
 
     def _give_up(self, wakeup: Wakeup, correlation_id: str, error: WarpError) -> None:
         """A person must act, or another process can; poison comes here where no document could be told to be it."""
-        if response(error) in (Response.BLOCK, Response.ISOLATE):
+        if stops_table(error):
             self._failures.block(wakeup.ref, error)
         self._failures.note(error, *wakeup.ref, correlation_id)
         self._leave(wakeup, MENDED_SECONDS)

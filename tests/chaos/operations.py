@@ -61,6 +61,11 @@ class Operation:
     """The keys, by name of the document."""
     body: Update | None = None
 
+    @property
+    def command(self) -> str:
+        """The command that a bulk write puts it into."""
+        return "insert" if self.kind.inserts else "delete" if self.kind.deletes else "update"
+
     def request(self, stamp: int, *, again: bool = False) -> Request:
         """It as a part of a bulk write; `again`: after an attempt whose outcome is unknown."""
         match self.kind:

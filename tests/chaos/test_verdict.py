@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.chaos.verdict import unexpected
 
 _TRACEBACK = """Traceback (most recent call last):
@@ -17,9 +19,17 @@ def test_tracebacks_are_told_apart_by_what_was_raised() -> None:
     assert unexpected(log) == ["ValueError: no"]
 
 
-def test_each_of_several_that_led_to_one_another_counts() -> None:
-    log = f"{_TRACEBACK.format(raised='KeyError: 1')}\nDuring handling\n\n{_TRACEBACK.format(raised='OSError')}"
-    assert unexpected(log) == ["KeyError: 1", "OSError"]
+@pytest.mark.parametrize(
+    "link",
+    [
+        "During handling of the above exception, another exception occurred:",
+        "The above exception was the direct cause of the following exception:",
+    ],
+)
+def test_only_the_last_of_several_that_led_to_one_another_counts(link: str) -> None:
+    first, last = (_TRACEBACK.format(raised=raised) for raised in ("OSError: refused", "redis.exceptions.X: away"))
+    assert unexpected(f"{first}\n{link}\n\n{last}") == []
+    assert unexpected(f"{last}\n{link}\n\n{first}") == ["OSError: refused"]
 
 
 def test_a_log_without_tracebacks() -> None:

@@ -12,8 +12,11 @@ from tests.support.compare import verify
 
 CATCH_UP_SECONDS = 60.0
 _MOST_SHOWN = 5
-_TRACEBACK = re.compile(r"^Traceback \(most recent call last\):$.*?^(?=\S)(.*?)$", re.DOTALL | re.MULTILINE)
-"""The last line of a traceback is the first that is not indented."""
+_TRACEBACK = re.compile(
+    # Its last line is the first that is not indented. What led to another exception does not count beside that.
+    r"^Traceback \(most recent call last\):$(?:\n\s.*$)*\n(\S.*)$(?!\n+(?:During handling of|The above exception was))",
+    re.MULTILINE,
+)
 _EXPECTED = ("redis.exceptions.", "rq.exceptions.InvalidJobOperation")
 """RQ writes down whatever Redis does to it, and that a job is gone with Redis's data."""
 

@@ -18,7 +18,7 @@ from warp.destinations.base import OnDrop, Written
 from warp.destinations.postgresql.destination import PostgresDestination, open_destination
 from warp.embedded import EmbeddedServers
 from warp.errors import Fatal, Poison, Refused, ServerUnreachable, Transient, WarpError
-from warp.retry import Response, response
+from warp.retry import Response, response, stops_table
 from workers.write import write_all
 
 
@@ -209,17 +209,18 @@ def test_a_delete_that_a_foreign_key_refuses_is_set_apart(
     assert delete(saved, 11, "a") == Written(stale=1)
 
 
-def test_a_drop_that_a_view_keeps_from_being_done_says_so(
+def test_a_truncate_that_a_foreign_key_refuses_stops_the_table(
     saved: PostgresDestination, postgresql: psycopg.Connection
 ) -> None:
     open_snapshot(saved)
-    written_by_hand(postgresql, "CREATE VIEW shop.report AS SELECT n FROM shop.orders")
-    with pytest.raises(Fatal) as raised:
-        saved.drop(TABLE, 20, OnDrop.DROP, soft=False, cause="test")
-    assert response(raised.value) is Response.BLOCK
-    assert (raised.value.remedy or "").startswith("drop what was made by hand")
-    written_by_hand(postgresql, "DROP VIEW shop.report")
-    assert saved.drop(TABLE, 20, OnDrop.DROP, soft=False, cause="test")
+    written_by_hand(postgresql, "CREATE TABLE shop.lines (orders text REFERENCES shop.orders)")
+    written_by_hand(postgresql, "INSERT INTO shop.lines VALUES ('a')")
+    with pytest.raises(WarpError) as raised:
+        saved.drop(TABLE, 20, OnDrop.TRUNCATE, soft=False, cause="test")
+    assert stops_table(raised.value)
+    assert "lines_orders_fkey" in str(raised.value)
+    written_by_hand(postgresql, "DROP TABLE shop.lines")
+    assert saved.drop(TABLE, 20, OnDrop.TRUNCATE, soft=False, cause="test")
 
 
 def test_a_trigger_that_raises_refuses_its_row(saved: PostgresDestination, postgresql: psycopg.Connection) -> None:

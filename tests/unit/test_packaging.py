@@ -21,7 +21,10 @@ PROCFILE = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 OURS = {name: service for name, service in COMPOSE["services"].items() if service["image"] == "cartridge-warp"}
 CONSTRAINTS = [line for line in (ROOT / "configs/constraints.txt").read_text().splitlines() if not line.startswith("#")]
-TARGETS = "demo test install-dev format lint type-check test-coverage example-init example-validate bench chaos simulate clean help"
+TARGETS = (
+    "demo test install-dev format lint type-check test-coverage example-init example-validate bench chaos simulate "
+    "clean help"
+)
 
 
 def _assert_command_exists(words: list[str]) -> None:

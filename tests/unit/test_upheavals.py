@@ -8,7 +8,7 @@ from scheduler.tailer import CHECK_SECONDS, Tailer
 from tests.unit.mirror import REF, SCHEMA, TABLE, Mirror
 from warp.change import TableRef
 from warp.destinations.base import OnDrop
-from warp.errors import Fatal, Transient
+from warp.errors import Fatal, Poison, Transient, WarpError
 from warp.metadata.base import SnapshotState
 from warp.retry import MENDED_SECONDS
 
@@ -330,12 +330,13 @@ def test_a_scheduler_that_saw_everything_loaded_does_not_sweep_what_was_replaced
     assert mirror.identical()
 
 
-def test_a_drop_that_a_person_must_make_possible_blocks_that_table_alone() -> None:
+@pytest.mark.parametrize("error", [Fatal("no privilege", remedy="grant it"), Poison("a foreign key", remedy="drop it")])
+def test_a_drop_that_a_person_must_make_possible_blocks_that_table_alone(error: WarpError) -> None:
     mirror, tailer = _begun(OnDrop.DROP)
     mirror.source.drop(SCHEMA, TABLE)
     mirror.source.insert(SCHEMA, TABLE, {"_id": 9})
     mirror.source.insert(SCHEMA, "carts", {"_id": 1})
-    mirror.fail["destination.drop"] = [Fatal("a view depends on it", remedy="drop it") for _ in range(2)]
+    mirror.fail["destination.drop"] = [error, error]
 
     def blocked() -> list[str]:
         return [table.ref.table for table in mirror.metadata.tables(SCHEMA) if table.blocked]
@@ -353,3 +354,24 @@ def test_a_drop_that_a_person_must_make_possible_blocks_that_table_alone() -> No
     assert mirror.identical()
     assert mirror.rows().keys() == {"9"}
     assert tailer.caught_up
+
+
+def test_a_table_whose_drop_waits_for_a_person_keeps_its_number_of_partitions_meanwhile() -> None:
+    """Or its new markers would lie beyond the changes that are kept back."""
+    mirror, tailer = _begun(OnDrop.TRUNCATE)
+    mirror.insert(4)
+    tailer.tick()
+    mirror.work()  # a marker that is ahead of the checkpoint: the stream must be read up to it first
+    tailer.close()
+    mirror.source.drop(SCHEMA, TABLE)
+    mirror.insert(9)
+    mirror.fail["destination.drop"] = [Fatal("no privilege", remedy="grant it")]
+    mirror.partitions = 2
+    later = mirror.tailer()
+    for _ in range(5):
+        later.tick()
+    for _ in range(2):
+        mirror.advance(MENDED_SECONDS)
+        mirror.catch_up(later)
+    assert mirror.identical()
+    assert mirror.rows().keys() == {"9"}

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.lookups import found as looked_up
 from warp.change import Delete, TableRef, Write
+from warp.destinations.base import OnDrop
 from warp.evolution.infer import Seen
 from warp.sources.base import StreamPoint
 from warp.testing import MemoryDestination, MemorySource
@@ -98,6 +99,21 @@ def test_equal_sides_are_identical_at_once(mirror: Mirror) -> None:
     assert all(result.identical and not result.examples for result in results)
     assert mirror.seconds == 0
     assert "source.fetch" not in mirror.calls
+
+
+def test_rows_that_are_kept_of_what_the_source_dropped_are_counted_and_are_no_difference(mirror: Mirror) -> None:
+    mirror.insert("items", *({"_id": n, "n": n} for n in range(5)))
+    mirror.destination.metadata.add_tables(SCHEMA, {"items": 1})
+    ref, ts = TableRef(SCHEMA, "items"), mirror.source.now() + 1
+    assert mirror.destination.drop(ref, ts, OnDrop.KEEP, soft=False, cause="drop")
+    mirror.source.drop(SCHEMA, "items")
+    mirror.insert("items", {"_id": 3, "n": 3})
+
+    [result] = mirror.verify()
+
+    assert (counts(result), result.kept_rows) == ((1, 1, 0, 0, 0), 4)
+    assert result.identical
+    assert result.to_json()["kept_rows"] == 4
 
 
 def test_missing_extra_and_different_are_counted_and_named(mirror: Mirror) -> None:

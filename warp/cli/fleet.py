@@ -7,7 +7,7 @@ from pathlib import Path
 
 from warp.fleet import Fleet
 from warp.process import Stop
-from warp.supervisor import Supervisor
+from warp.supervisor import SUPERVISOR_END_SECONDS, Supervisor
 
 
 def supervise_tailers(
@@ -15,4 +15,4 @@ def supervise_tailers(
 ) -> None:
     """Keep one tailer for each schema running, until SIGTERM or SIGINT. Their metrics are on consecutive ports."""
     fleet = Fleet(schemas=schemas, config_path=config_path, log_level=log_level, metrics_port=metrics_port)
-    Supervisor(fleet.programs()).run(Stop().install())
+    Supervisor(fleet.programs()).run(Stop().install(within=SUPERVISOR_END_SECONDS))

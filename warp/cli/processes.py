@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -10,17 +11,35 @@ from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option, configure, log_level_option, metrics_port_option, schema_option, streams
 from warp.config import Config
 from warp.connections import Connections, open_connections
-from warp.errors import ConfigurationError
+from warp.errors import ConfigurationError, WarpError
+from warp.monitoring.logging import get_logger
 from warp.monitoring.metrics import serve_metrics
 from warp.process import Stop
 
 
-def connected(config: Config, metrics_port: int | None) -> Connections:
-    """Every server reached, and metrics served: what a process does first."""
+def check(config: Config) -> None:
+    """Reach every server once. Raises what `Connections.check` does."""
     connections = open_connections(config)
-    connections.check()
-    serve_metrics(metrics_port, config.web.host)
-    return connections
+    try:
+        connections.check()
+    finally:
+        connections.close()
+
+
+def serve(config: Config, metrics_port: int | None, work: Callable[[Connections, Stop], None]) -> None:
+    """Reach every server, serve metrics, and work until told to stop; what is away at the stop is no failure."""
+    stop = Stop().install()
+    connections = open_connections(config)
+    try:
+        connections.check()
+        serve_metrics(metrics_port, config.web.host)
+        work(connections, stop)
+    except WarpError as error:
+        if not stop.is_set():
+            raise
+        get_logger(__name__).info("stopped while something failed", reason=str(error))
+    finally:
+        connections.close()
 
 
 @click.command(
@@ -42,7 +61,7 @@ def tailer(
     if all_schemas and schema is None:
         from warp.cli.fleet import supervise_tailers
 
-        connected(config, None).close()
+        check(config)
         supervise_tailers(config_path, schemas, log_level, metrics_port)
         return
     if len(schemas) != 1:
@@ -50,12 +69,7 @@ def tailer(
             f"a tailer serves one schema, and there are {len(schemas)}: {', '.join(schemas)}",
             remedy="choose one with --schema or SCHEMA, or run all of them with --all",
         )
-    stop = Stop().install()
-    connections = connected(config, metrics_port)
-    try:
-        run_tailer(config, schemas[0], connections, stop)
-    finally:
-        connections.close()
+    serve(config, metrics_port, lambda connections, stop: run_tailer(config, schemas[0], connections, stop))
 
 
 @click.command(epilog=epilog("cartridge-warp worker", "cartridge-warp worker --schema shop --metrics-port 9102"))
@@ -69,12 +83,7 @@ def worker(config_path: Path | None, schema: str | None, metrics_port: int | Non
 
     config = configure(config_path, log_level, process="worker")
     streams(config, schema)
-    stop = Stop().install()
-    connections = connected(config, metrics_port)
-    try:
-        run_worker(config, schema, connections, stop)
-    finally:
-        connections.close()
+    serve(config, metrics_port, lambda connections, stop: run_worker(config, schema, connections, stop))
 
 
 @click.command(epilog=epilog("cartridge-warp scheduler", "cartridge-warp scheduler --metrics-port 9103"))
@@ -88,9 +97,4 @@ def scheduler(config_path: Path | None, schema: str | None, metrics_port: int | 
 
     config = configure(config_path, log_level, process="scheduler")
     streams(config, schema)
-    stop = Stop().install()
-    connections = connected(config, metrics_port)
-    try:
-        run_scheduler(config, schema, connections, stop)
-    finally:
-        connections.close()
+    serve(config, metrics_port, lambda connections, stop: run_scheduler(config, schema, connections, stop))

@@ -21,7 +21,7 @@ from warp.monitoring.logging import get_logger
 from warp.monitoring.progress import Watch
 from warp.process import Stop
 from warp.retry import PASSING
-from warp.supervisor import Supervisor, supervised
+from warp.supervisor import SUPERVISOR_END_SECONDS, Supervisor, supervised
 
 _LOOK_SECONDS = 0.25
 _MOST_WORKERS = 2
@@ -87,15 +87,21 @@ def run(
         log_level=log_level,
         log_format=_log_format(config) if until_caught_up else None,
     )
-    stop = Stop().install()
+    # Who waits for it to be caught up must not take an end before that for it.
+    unfinished = ExitCode.FAILED if until_caught_up else ExitCode.DONE
+    stop = Stop().install(within=SUPERVISOR_END_SECONDS, status=unfinished)
+    supervisor = Supervisor(fleet.programs())
     connections = open_connections(config)
     try:
         connections.destination.migrate()
         connections.check()
-        supervisor = Supervisor(fleet.programs())
         if until_caught_up:
             _catch_up(supervisor, fleet.schemas, connections, stop)
             return
+    except WarpError as error:
+        if until_caught_up or not stop.is_set():
+            raise
+        get_logger(__name__).info("stopped while something failed", reason=str(error))
     finally:
         connections.close()
     get_logger(__name__).info("running", programs=[program.name for program in fleet.programs()])

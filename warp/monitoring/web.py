@@ -23,6 +23,7 @@ from warp.monitoring import dashboard
 from warp.monitoring.health import Report, Watch, examine
 from warp.monitoring.logging import get_logger
 from warp.monitoring.status import SchemaStatus
+from warp.process import end_in_time
 
 THREADS = 8
 """A page of the dashboard asks for about this many things at once."""
@@ -125,6 +126,7 @@ def _blocked(schemas: Sequence[SchemaStatus]) -> GaugeMetricFamily:
 
 def serve(app: Flask, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; port 0 is any free one. Raises WarpError where nobody can listen there."""
+    end_in_time()
     try:
         server = waitress.create_server(app, host=host, port=port, threads=THREADS, ident=None)
     except OSError as error:
