@@ -33,7 +33,8 @@ class Lease:
             return self._held
         with translated(self._address):
             if self._client.get(self._key) == self._name.encode():
-                self._held = bool(self._client.set(self._key, self._name, xx=True, ex=LEASE_SECONDS))
+                # Unlike SET it works while Redis is out of memory: the leader is not to give up its stream for that.
+                self._held = bool(self._client.expire(self._key, LEASE_SECONDS))
             else:
                 self._held = bool(self._client.set(self._key, self._name, nx=True, ex=LEASE_SECONDS))
         self._look_again = self._clock() + RENEW_SECONDS

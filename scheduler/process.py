@@ -43,9 +43,15 @@ def run_tailer(config: Config, schema: str, connections: Connections, stop: Stop
     """Serve a schema, or stand by for the tailer that does, until told to stop."""
     lease = Lease(connections.redis, connections.redis_address, keys.tailer_lease(schema), clock=time.monotonic)
     tailer = make_tailer(config, schema, connections, stop)
+    log = get_logger(__name__).bind(schema=schema)
+    leads: bool | None = None
 
     def tick() -> None:
-        if lease.hold():
+        nonlocal leads
+        before, leads = leads, lease.hold()
+        if leads is not before:
+            log.info("leads" if leads else "stands by")
+        if leads:
             tailer.tick()
         else:
             tailer.close()

@@ -16,7 +16,7 @@ from typing import NoReturn
 from warp.monitoring.logging import get_logger
 
 END_SECONDS = 7.0
-"""A process that is told to end has so long for its step: less than its supervisor waits, which waits less than 10 s."""
+"""How long a process that is told to end has for its step; its supervisor waits a little longer, and less than 10 s."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 

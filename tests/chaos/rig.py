@@ -20,6 +20,7 @@ from tests.support.fleet import Fleet, Process
 from tests.support.mirror import Mirror
 from tests.support.postgresql import make_template, migrated_database
 from warp.embedded import EmbeddedServers
+from warp.errors import ExitCode
 
 SCHEMAS = ("shop", "Ledger")
 SOFT = "Ledger"
@@ -28,6 +29,9 @@ _WORKERS = 2
 """To begin with."""
 _SPARED = ("internalClient", APP_NAME)
 """In the first message of a connection to MongoDB: another member's, the writer's. A fault is not theirs."""
+
+
+_AWAY = ExitCode.UNREACHABLE
 
 
 class Rig:
@@ -50,6 +54,8 @@ class Rig:
         """By schema, a second tailer."""
         self.partitions: dict[tuple[str, str], int] = {(schema, "orders"): 3 for schema in SCHEMAS}
         """Of tables that have not one."""
+        self.restarts = 0
+        """Of processes that found a server away when they started."""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -99,12 +105,17 @@ class Rig:
         return sorted(pair, key=_led_at, reverse=True)
 
     def ended_by_themselves(self) -> list[str]:
-        """Processes that nobody told to end, and how they did."""
-        return [f"{process.name} ended with {process.wait()}" for process in self.processes if not process.running]
+        """Processes that nobody told to end, and how they did, but for those that start when a server is away."""
+        ended = [process for process in self.processes if not process.running]
+        return [f"{process.name} ended with {code}" for process in ended if (code := process.wait()) != _AWAY]
 
     def pause(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass, and start what found a server away when it started again, as a supervisor would."""
         self._waiting.wait(seconds)
+        for process in self.processes:
+            if not process.running and process.wait() == _AWAY:
+                process.restart()
+                self.restarts += 1
 
     def configure(self) -> None:
         """Write `partitions` into the configuration; a process knows it from its next start on."""

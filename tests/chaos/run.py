@@ -124,6 +124,7 @@ class Run:
         facts["documents compared"], found = verdict.differences(rig)
         found += [*self._broken(rig, workload, sampler), *verdict.end(rig)]
         failures += [text for text in found if text not in failures]
+        facts["starts while a server was away"] = rig.restarts
         facts["changes"] = workload.changes
         facts |= {f"of them {kind}": count for kind, count in workload.counts.most_common()}
         facts |= {"faults": len(self._outcome.log), "looks at tables": order.looks, "rows seen": order.rows}

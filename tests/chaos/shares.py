@@ -14,6 +14,8 @@ from tests.chaos.operations import Document, Kind, Operation
 from tests.support.documents import FIELDS, document, mixed_key, object_id, update, value
 
 _MANY = 3
+_DEAD = 5
+"""For each document that there may be so many are remembered that are gone."""
 _PAGES = 150
 """A growing document has so many pages at most, of some two kilobytes each."""
 
@@ -114,6 +116,8 @@ class Share:
         """That kind, or one that takes its place where there is no document for it, or are too many."""
         if kind is Kind.INSERT and len(self.alive) >= self.profile.most:
             kind = Kind.DELETE
+        if kind is Kind.INSERT and len(self.dead) >= self.profile.most * _DEAD:
+            kind = Kind.INSERT_AGAIN
         if kind is Kind.INSERT_AGAIN and not self.dead:
             kind = Kind.DELETE
         return kind if self.alive or kind is Kind.INSERT_AGAIN else Kind.INSERT
