@@ -70,10 +70,12 @@ class Applier:
             return Outcome.BUSY
         if not done.read:
             return Outcome.EMPTY
+        # First: asking takes memory of Redis, of which there may be none until something is removed. To fail at it is no
+        # loss: the tailer sees that its newest entry is gone, or the next one shows the same gap.
+        self._logs.remove(partition, done.read)
         if done.gaps:
             self._logs.request_resend(partition.schema, done.gaps)
             self._log.warning("entries are missing, asked for them again", partition=str(partition))
-        self._logs.remove(partition, done.read)
         if done.apply:
             metrics.STEP_SECONDS.labels(partition.schema).observe(self._now() - started)
         return Outcome.APPLIED

@@ -8,6 +8,7 @@ from warp.connections import Connections
 from warp.process import Stop
 from workers.apply import Applier
 from workers.drain import Drain
+from workers.relief import Relief
 from workers.replay import Replayer
 from workers.report import Report
 from workers.snapshot import Loader
@@ -31,20 +32,18 @@ def replayer() -> Replayer:
     return _replayer
 
 
-def install(config: Config, connections: Connections, stop: Stop) -> None:
-    """Give the jobs of this process what they use."""
+def install(config: Config, only: str | None, connections: Connections, stop: Stop) -> Relief:
+    """Give the jobs of this process what they use; returns what helps while there are no jobs for want of memory."""
     global _current, _replayer  # RQ calls jobs by path: what they need must be found from a module
 
     def settings(ref: TableRef) -> TableSettings:
         return config.table(*ref)
 
     report = Report()
-    _current = Drain(
-        Applier(connections.source, connections.destination, connections.logs, settings=settings, report=report),
-        Loader(connections.source, connections.destination, settings=settings, report=report),
-        connections.logs,
-        connections.wakeups,
-        connections.destination.metadata,
-        stop=stop,
-    )
-    _replayer = Replayer(connections.source, connections.destination, settings=settings, report=report, wait=stop.wait)
+    source, destination, logs = connections.source, connections.destination, connections.logs
+    applier = Applier(source, destination, logs, settings=settings, report=report)
+    loader = Loader(source, destination, settings=settings, report=report)
+    _current = Drain(applier, loader, logs, connections.wakeups, destination.metadata, stop=stop)
+    _replayer = Replayer(source, destination, settings=settings, report=report, wait=stop.wait)
+    schemas = [schema.name for schema in config.stream_schemas(only)]
+    return Relief(schemas, applier, logs, destination.metadata, stop=stop)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import redis
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout
 from rq.job import Job
@@ -42,11 +43,22 @@ class Worker(SimpleWorker):
 
     death_penalty_class = NoDeathPenalty
 
-    def __init__(self, connection: redis.Redis, schema: str | None, stop: Stop, collector: Collector) -> None:
-        """`stop` is installed by the process. Raises redis-py's ConnectionError where Redis does not answer."""
+    def __init__(
+        self,
+        connection: redis.Redis,
+        schema: str | None,
+        stop: Stop,
+        collector: Collector,
+        relief: Callable[[], int],
+    ) -> None:
+        """`stop` is installed by the process; `relief` makes room in Redis where it can, and says what it did.
+
+        Raises redis-py's ConnectionError where Redis does not answer.
+        """
         self._schema = schema
         self._stop = stop
         self._collector = collector
+        self._relief = relief
         self._next_look = 0.0
         self._next_load = 0.0
         super().__init__(
@@ -82,8 +94,10 @@ class Worker(SimpleWorker):
                 if found is not None:
                     return found
             except RedisError as error:  # away, out of memory, loading its data
-                get_logger(__name__).warning("Redis does not serve, will be tried again", reason=str(error))
-                self._stop.wait(next(waits))
+                if not (isinstance(error, OutOfMemoryError) and self._relief()):
+                    get_logger(__name__).warning("Redis does not serve, will be tried again", reason=str(error))
+                    self._stop.wait(next(waits))
+                self._collector.rest()
         return None
 
     def _dequeue(self) -> tuple[Job, Queue] | None:

@@ -78,3 +78,22 @@ def test_redis_out_of_memory_is_a_wait(mirror: Mirror, writer: Writer, own_serve
             mirror.wait_applied(500)
     mirror.end_identical(writer)
     assert all(process.running for process in mirror.processes)
+
+
+def test_workers_drain_the_logs_of_a_redis_without_memory(
+    mirror: Mirror, writer: Writer, own_servers: EmbeddedServers
+) -> None:
+    """It may be the logs that fill it: then nobody else can make room, and there is no memory to wake a worker with."""
+    mirror.start(workers=0)
+    eventually(mirror.checkpoint, what="the stream opened")
+    writer.start()
+    eventually(lambda: mirror.backlog() > 500, what="changes in the logs")
+    with Redis.from_url(own_servers.redis.url) as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", 1)
+        mirror.workers = [mirror.fleet.worker(mirror.config)]
+        eventually(lambda: not mirror.backlog(), what="the logs drained")
+        assert mirror.applied() > 500
+        client.config_set("maxmemory", 0)
+    mirror.end_identical(writer)
+    assert all(process.running for process in mirror.processes)

@@ -1,92 +1,103 @@
-"""A process beside its like: when the first one dies or is frozen, the other goes on within the seconds promised."""
+"""A second tailer, scheduler or web process stands by: it goes on where the first has died or stands still."""
 
 from __future__ import annotations
 
+import re
+import urllib.error
+import urllib.request
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from pymongo.database import Database
 
 from tests.acceptance.conftest import MakeMirror, MakeWriter
-from tests.support.compare import assert_identical
 from tests.support.endpoints import Endpoints
 from tests.support.fleet import Process
-from tests.support.readiness import Readiness
+from tests.support.mirror import Mirror
 from tests.support.wait import eventually
 
-JSON_LOG = {"log_format": "json"}
-KILLED, FROZEN = (Process.kill, 10.0), (Process.freeze, 15.0)
-"""How the first process goes, and the seconds within which the other goes on: here a deadline is the guarantee."""
-either_way = pytest.mark.parametrize(("goes", "seconds"), [KILLED, FROZEN], ids=["killed", "frozen"])
+FAILURES: dict[str, tuple[Callable[[Process], None], float]] = {
+    "killed": (Process.kill, 10.0),
+    "frozen": (Process.freeze, 15.0),
+}
+"""What happens to the leader, and the seconds until a standby has taken over."""
 
 
-@either_way
-def test_a_standby_tailer_takes_over(
-    goes: Callable[[Process], None],
-    seconds: float,
-    endpoints: Endpoints,
-    database: Database[dict[str, Any]],
-    make_mirror: MakeMirror,
-    make_writer: MakeWriter,
+@pytest.mark.parametrize("failure", FAILURES)
+def test_tailer(
+    failure: str, endpoints: Endpoints, schema: str, make_mirror: MakeMirror, make_writer: MakeWriter
 ) -> None:
-    mirror, writer = make_mirror(endpoints, database.name), make_writer(endpoints, database.name, seed=31)
-    database["signs"].insert_one({"_id": 0})
-    mirror.start().wait_caught_up()
-    leader = mirror.tailer
-    standby = mirror.fleet.tailer(mirror.config, database.name)
-    eventually(lambda: "stands by" in standby.output())
+    mirror, writer = make_mirror(endpoints, schema), make_writer(endpoints, schema, seed=31)
+    writer.preload(100)
     writer.start()
-    mirror.wait_applied(300)
-    goes(leader)
-    database["signs"].insert_one({"_id": 1})
-    rows = f'SELECT count(*) FROM "{database.name}".signs'
-    eventually(lambda: mirror.number(rows) == 2, seconds, what="changes flow again")
+    mirror.start().wait_caught_up()
+    leader, standby = mirror.tailer, mirror.fleet.tailer(mirror.config, schema)
+    mirror.checkpoint_saves(3)
+    assert "stream opened" not in standby.output()
+    fail, deadline = FAILURES[failure]
+    fail(leader)
+    ts = mirror.looking.source.now()
+    eventually(lambda: _applied_beyond(mirror, ts), deadline, what="the standby's changes applied")
     if leader.running:
         leader.thaw()
-        eventually(lambda: leader.output().rpartition("stands by")[1], what="the leader of before stands by")
-    mirror.wait_applied(300)
+    mirror.wait_applied(500)
     mirror.end_identical(writer)
+    assert standby.running
 
 
-@either_way
-def test_a_second_scheduler_goes_on_with_a_first_load(
-    goes: Callable[[Process], None],
-    seconds: float,
-    endpoints: Endpoints,
-    database: Database[dict[str, Any]],
-    make_mirror: MakeMirror,
+def _applied_beyond(mirror: Mirror, ts: int) -> int:
+    """Whether a change later than that has been applied."""
+    return mirror.number(f"SELECT count(*) FROM cartridge_warp.sync_schemas WHERE checkpoint_ts > {ts}")
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_scheduler_in_mid_load(
+    failure: str, endpoints: Endpoints, schema: str, make_mirror: MakeMirror, make_writer: MakeWriter
 ) -> None:
-    """Both are at work all the time: what one of them does is harmless to be done by both."""
-    documents = 20_000
-    database["pages"].insert_many({"_id": number, "text": "x" * 500} for number in range(documents))
-    mirror = make_mirror(endpoints, database.name, monitoring=JSON_LOG)
+    """Schedulers work side by side: nobody takes anything over, and what each does the others may do as well."""
+    mirror = make_mirror(endpoints, schema)
+    writer = make_writer(endpoints, schema, seed=32, collections=["orders"])
+    writer.preload(15_000)
+    writer.start()
     mirror.start()
+    second = mirror.fleet.scheduler(mirror.config)
     first = mirror.scheduler
-    mirror.fleet.scheduler(mirror.config)
-    mirror.freeze_when(mirror.workers[0], mirror.chunks_partly_loaded, "a chunk loaded in part")
-    goes(first)
-    mirror.workers[0].thaw()
-    eventually(lambda: not mirror.loads_open(), seconds, what="the first load finished")
+    mirror.freeze_when(first, mirror.chunks_partly_loaded, "a chunk loaded in part")
+    if failure == "killed":
+        first.kill()
+    rows = mirror.loaded()
+    deadline = FAILURES[failure][1]
+    eventually(lambda: mirror.loaded() > rows or not mirror.loads_open(), deadline, what="the first load goes on")
+    mirror.wait_caught_up()
     if first.running:
         first.thaw()
-    mirror.wait_caught_up()
-    assert assert_identical(mirror.config) == {(database.name, "pages"): documents}
+    mirror.wait_applied(200)
+    mirror.end_identical(writer)
+    assert second.running
 
 
-@either_way
-def test_a_second_web_process_answers(
-    goes: Callable[[Process], None],
-    seconds: float,
-    endpoints: Endpoints,
-    database: Database[dict[str, Any]],
-    make_mirror: MakeMirror,
-) -> None:
-    database["items"].insert_one({"_id": 0})
-    mirror = make_mirror(endpoints, database.name, monitoring=JSON_LOG).start()
+def test_web(endpoints: Endpoints, schema: str, make_mirror: MakeMirror) -> None:
+    mirror = make_mirror(endpoints, schema).start()
     mirror.wait_caught_up()
     first, second = (mirror.fleet.start(mirror.config, "web", "--port", "0") for _ in range(2))
-    eventually(Readiness(first).ready, what="the first ready")
-    other = Readiness(second)
-    goes(first)
-    eventually(other.ready, seconds, what="the other ready")
+    addresses = [_address(first), _address(second)]
+    for address in addresses:
+        eventually(lambda address=address: _ready(address), what="every server and the tailer reached")
+    first.kill()
+    assert _ready(addresses[1])
+
+
+def _address(web: Process) -> str:
+    """Where it listens, once it does."""
+
+    def said() -> re.Match[str] | None:
+        return re.search(r"listening .*port=(\d+)", re.sub(r"\x1b\[[0-9;]*m", "", web.output()))
+
+    return f"http://127.0.0.1:{eventually(said, what=f'{web.name} listens')[1]}"
+
+
+def _ready(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError:
+        return False

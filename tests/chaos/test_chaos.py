@@ -35,7 +35,7 @@ _SHORT = (
 
 @pytest.mark.parametrize("seed", [1])
 def test_nothing_is_lost_and_nothing_goes_back(seed: int, tmp_path: Path) -> None:
-    options = Options(seed=seed, faults=[FAULTS[name] for name in _SHORT], seconds=35, changes_per_second=400)
+    options = Options(seed=seed, faults=[FAULTS[name] for name in _SHORT], seconds=30, changes_per_second=400)
     try:
         outcome = Run(options, tmp_path, print)()
     except EmbeddedUnavailable as error:

@@ -81,6 +81,10 @@ class Mirror:
             "SELECT count(*) FROM cartridge_warp.snapshot_chunks WHERE rows_loaded > 0 AND finished_at IS NULL"
         )
 
+    def loaded(self) -> int:
+        """Rows of first loads that are written and noted."""
+        return self.number("SELECT coalesce(sum(rows_loaded), 0) FROM cartridge_warp.snapshot_chunks")
+
     def loads_open(self) -> int:
         """Tables whose first load is not finished."""
         return self.number("SELECT count(*) FROM cartridge_warp.sync_tables WHERE snapshot IN ('planned', 'loading')")

@@ -14,7 +14,7 @@ from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option, configure, log_level_option, metrics_port_option, schema_option, streams
 from warp.config import Config
 from warp.connections import Connections, open_connections
-from warp.errors import WarpError
+from warp.errors import ExitCode, WarpError
 from warp.fleet import Fleet, dashboard_installed
 from warp.monitoring.display import display
 from warp.monitoring.logging import get_logger
@@ -102,6 +102,7 @@ def run(
         if until_caught_up or not stop.is_set():
             raise
         get_logger(__name__).info("stopped while something failed", reason=str(error))
+        return
     finally:
         connections.close()
     get_logger(__name__).info("running", programs=[program.name for program in fleet.programs()])
