@@ -11,6 +11,7 @@ from scheduler.lease import Lease
 from scheduler.letters import Letters
 from scheduler.reconcile import Reconcile
 from scheduler.snapshots import Snapshots
+from scheduler.stalled import Stalled
 from scheduler.tailer import Tailer
 from warp.config import Config
 from warp.connections import Connections
@@ -83,8 +84,10 @@ def run_scheduler(config: Config, only: str | None, connections: Connections, st
         snapshots = Snapshots(schema, connections.source, connections.destination, wakeups, soft=soft)
         reconcile = Reconcile(schema, metadata, logs, wakeups)
         letters = Letters(schema, metadata, connections.letter_jobs)
+        stalled = Stalled(connections.destination)
 
         def tick() -> None:
+            stalled.tick()
             reconcile.tick()
             snapshots.tick()
             letters.tick()

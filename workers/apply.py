@@ -70,7 +70,7 @@ class Applier:
             return Outcome.BUSY
         if not done.read:
             return Outcome.EMPTY
-        # First: asking takes memory of Redis, of which there may be none until something is removed. To fail at it is no
+        # First: asking takes memory of Redis, of which there may be none until something is removed. Not to ask is no
         # loss: the tailer sees that its newest entry is gone, or the next one shows the same gap.
         self._logs.remove(partition, done.read)
         if done.gaps:

@@ -18,24 +18,27 @@ def test_a_worker_frozen_within_a_step_is_replaced(
     writer.preload(100)
     writer.start()
     mirror.start().wait_caught_up()
-    first = mirror.workers[0]
-    mirror.freeze_when(first, lambda: _between_two_statements(mirror), "the worker between two statements of a step")
+    [first] = mirror.workers
+    [mine] = eventually(lambda: _holders(mirror), what="the first within a step")
     second = mirror.fleet.worker(mirror.config)
+    eventually(lambda: _holders(mirror) - {mine}, what="the second within a step")
+    mirror.freeze_when(
+        first, lambda: mine in _holders(mirror, "idle in transaction"), "the first between two statements of a step"
+    )
     applied = mirror.applied()
-    eventually(lambda: mirror.applied() > applied, TAKEN_OVER_SECONDS, what="the second worker applies")
+    eventually(lambda: mirror.applied() > applied, TAKEN_OVER_SECONDS, what="the second applies")
     first.thaw()
     mirror.wait_applied(300)
-    eventually(lambda: "connection" in first.output() or "idle" in first.output(), what="the first noticed")
     second.kill()
     mirror.wait_applied(300)
     mirror.end_identical(writer)
     assert first.running
 
 
-def _between_two_statements(mirror: Mirror) -> int:
-    """Transactions that hold a marker and wait for the worker's next statement."""
-    return mirror.number(
-        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
-        "WHERE relation = 'cartridge_warp.sync_markers'::regclass AND mode = 'RowShareLock' AND granted "
-        "AND state = 'idle in transaction'"
+def _holders(mirror: Mirror, *states: str) -> set[int]:
+    """The sessions that hold the marker of the only table, in one of these states or in any."""
+    held = mirror.query(
+        "SELECT pid, state FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE relation = 'cartridge_warp.sync_markers'::regclass AND mode = 'RowShareLock' AND granted"
     )
+    return {pid for pid, state in held if not states or state in states}

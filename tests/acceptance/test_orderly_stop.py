@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,7 +93,7 @@ def test_a_child_that_is_frozen_does_not_hold_up_the_end_of_run(
         os.kill(child, signal.SIGSTOP)
     _ends_in_order(run)
     assert len(children) == 3
-    assert not any(os.path.exists(f"/proc/{child}/exe") for child in children)
+    assert not any(Path(f"/proc/{child}/exe").exists() for child in children)
 
 
 _STOPPED: dict[str, Callable[[EmbeddedServers], Any]] = {
@@ -156,7 +159,7 @@ def test_at_start_while_a_server_is_stalled(
     with _stalled(_pids(server, own_servers)):
         processes = _all_kinds(mirror)
         for process in processes:
-            eventually(lambda process=process: _takes_sigterm(process), what=f"{process.name} takes signals")
+            eventually(partial(_takes_sigterm, process), what=f"{process.name} takes signals")
         _all_end_in_order(processes)
 
 
@@ -173,19 +176,16 @@ def _restarted(mirror: Mirror) -> None:
 def _ends_in_order(process: Process) -> None:
     """Also one that is frozen at the moment at which it is told to end."""
     process.ask_to_end()
-    _has_ended_in_order(process)
+    assert process.wait(IN_TIME) == ExitCode.DONE, process.output()
+    assert "Traceback" not in process.output()
 
 
 def _all_end_in_order(processes: list[Process]) -> None:
     for process in processes:
         process.ask_to_end()
+    end = time.monotonic() + IN_TIME
     for process in processes:
-        _has_ended_in_order(process)
-
-
-def _has_ended_in_order(process: Process) -> None:
-    assert process.wait(IN_TIME) == ExitCode.DONE, process.output()
-    assert "Traceback" not in process.output()
+        assert process.wait(max(0.0, end - time.monotonic())) == ExitCode.DONE, process.output()
 
 
 def _pids(server: str, servers: EmbeddedServers) -> list[int]:
@@ -209,12 +209,11 @@ def _stalled(pids: list[int]) -> Iterator[None]:
 
 
 def _children(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children") as children:
-        return [int(child) for child in children.read().split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _takes_sigterm(process: Process) -> bool:
     """Whether it has a handler (SigCgt, proc(5))."""
-    with open(f"/proc/{process.pid}/status") as status:
-        caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt:"))
+    status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt:"))
     return bool(caught >> (signal.SIGTERM - 1) & 1)

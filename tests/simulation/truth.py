@@ -87,14 +87,16 @@ class Truth:
 
     def _check_deleted(self, place: Place, before: Row | None) -> None:
         """A row went, which showed its document as it was `before`: then that was deleted since."""
-        since = before.ts if before else 0
+        if before is not None and before.is_deleted:
+            return  # its table went with it
+        since, marker, read_again = before.ts if before else 0, self._marker(place), self._read_again(place[0])
         ends = [
             state
             for state in self._history.states[place]
-            if state.stamp is None and since <= state.ts and not self._is_kept(place, state)
+            # A sweep is ahead of the stream, and cannot know what a drop that is to come will keep.
+            if state.stamp is None and since <= state.ts and (since < read_again or not self._is_kept(place, state))
         ]
-        # A sweep is ahead of the stream: until that has caught up, it may still bring what was before the end.
-        marker, read_again = self._marker(place), self._read_again(place[0])
+        # Until the stream has caught up with a sweep, it may still bring what was before the end.
         passed = [state.ts for state in ends if state.position <= marker or state.ts <= read_again]
         self._buried[place] = min(passed, default=since)
         if not ends and not self._is_parked(place, since):
@@ -111,8 +113,9 @@ class Truth:
 
     def _is_excused(self, place: Place, state: State, later: list[State]) -> bool:
         """Whether a state that is done with need not show in its row."""
-        if state.operation is Operation.UPDATE and _is_gone(later):
-            return True  # it found its document gone and wrote nothing: the delete to come will do it
+        ends = next((number for number, next_ in enumerate(later) if next_.stamp is None), None)
+        if ends is not None and any(each.operation is Operation.UPDATE for each in (state, *later[:ends])):
+            return True  # an update finds its document gone and writes nothing: the delete to come will do it
         return self._is_parked(place, state.ts) or self._is_kept(place, state)
 
     def _read_again(self, ref: TableRef) -> int:

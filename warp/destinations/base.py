@@ -167,6 +167,12 @@ class Destination(Protocol):
         none as long as the snapshot is not loaded whole, nor once it is closed.
         """
 
+    def end_stalled(self, seconds: float) -> int:
+        """End transactions whose process has stood still for so long while it sent rows; returns how many there were.
+
+        They hold their partition or chunk, and nothing is lost with them.
+        """
+
     def tables(self, schema: str) -> dict[str, Shape]:
         """The tables of a schema that exist, by the name of their source's table."""
 

@@ -90,6 +90,10 @@ class MemoryDestination:
             raise Transient("another transaction has the lock")
         return self._remove(ref, known.kept, known.floor, soft=soft, limit=limit)
 
+    def end_stalled(self, seconds: float) -> int:
+        self._hook("destination.end_stalled")
+        return 0
+
     def _end_snapshot(self, ref: TableRef, known: Known) -> None:
         if known.snapshot.open:
             known.snapshot = SnapshotState.DONE

@@ -18,9 +18,12 @@ CONNECT_TIMEOUT = 5
 LOCK_TIMEOUT_MS = 10_000
 """A step waits this long for a lock somebody else holds, then is tried again: nothing waits for ever."""
 STATEMENT_TIMEOUT_MS = 60_000
-"""Many times what the largest step takes. It ends a COPY whose worker was frozen; what may take longer sets its own."""
+"""Many times what the largest step takes; what may take longer sets its own."""
 IDLE_TIMEOUT_MS = 10_000
 """A worker that is frozen between two statements of a step holds its partition for this long."""
+APPLICATION = "cartridge-warp"
+_KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+"""The server's: else the locks of a worker whose host is cut off within a COPY would be held for two hours."""
 
 
 class _JsonText(Loader):
@@ -62,7 +65,8 @@ class Client:
                 autocommit=True,
                 options=(
                     f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} "
-                    f"-c client_min_messages=warning -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_MS}"
+                    f"-c client_min_messages=warning -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_MS} "
+                    f"{_KEEPALIVES}"
                 ),
                 keepalives_idle=10,
                 keepalives_interval=5,
@@ -75,7 +79,7 @@ class Client:
 
     def _conninfo(self) -> str:
         try:
-            return make_conninfo(self._dsn, connect_timeout=CONNECT_TIMEOUT, application_name="cartridge-warp")
+            return make_conninfo(self._dsn, connect_timeout=CONNECT_TIMEOUT, application_name=APPLICATION)
         except psycopg.ProgrammingError:
             # libpq quotes what it does not understand, which may be the password: hence no cause either.
             raise Fatal(

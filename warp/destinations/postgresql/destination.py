@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from warp.change import Key, TableRef
 from warp.destinations.base import OnDrop, Transaction
 from warp.destinations.postgresql import ddl, read_back, removal
-from warp.destinations.postgresql.client import Client
+from warp.destinations.postgresql.client import APPLICATION, Client
 from warp.destinations.postgresql.stage import Stages
 from warp.destinations.postgresql.transaction import PostgresTransaction
 from warp.evolution.decide import Decision
@@ -68,6 +68,10 @@ class PostgresDestination:
         with self._client.connection() as connection, connection.transaction():
             return removal.sweep(connection, ref, limit, soft=soft)
 
+    def end_stalled(self, seconds: float) -> int:
+        with self._client.connection() as connection:
+            return connection.execute(_END_STALLED, [APPLICATION, seconds]).rowcount
+
     def tables(self, schema: str) -> dict[str, Shape]:
         with self._client.connection() as connection:
             return registry.shapes(connection, schema)
@@ -90,3 +94,11 @@ class PostgresDestination:
 
     def close(self) -> None:
         self._client.close()
+
+
+# No time-out of the server's ends a COPY that waits for its client; and nothing else waits for one while it is active.
+_END_STALLED = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s "
+    "AND datname = current_database() AND usename = current_user AND state = 'active' AND wait_event = 'ClientRead' "
+    "AND query_start < clock_timestamp() - make_interval(secs => %s)"
+)
