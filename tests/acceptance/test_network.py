@@ -33,7 +33,7 @@ def _write(writer: Writer, more: int) -> None:
 
 
 def _disturb(proxy: Proxy, mirror: Mirror, writer: Writer) -> None:
-    """Each kind of disturbance in mid-stream, for as long as some hundred changes take; the fleet goes on after each."""
+    """Each kind of disturbance in mid-stream, while some hundred changes come; the fleet goes on after each."""
     for disturbance in (proxy.stalling(), proxy.refusing(), proxy.delaying(DELAY_SECONDS)):
         eventually(mirror.backlog, what="changes waiting in the logs")
         with disturbance:

@@ -21,6 +21,7 @@ from warp.process import Stop
 from warp.testing import Hook, MemoryBroker, MemoryDestination, MemoryLetterJobs, MemorySource
 from workers.apply import Applier
 from workers.drain import Drain
+from workers.relief import Relief
 from workers.replay import Outcome, Replayer
 from workers.report import Report
 from workers.snapshot import Loader
@@ -114,8 +115,9 @@ class Crew:
         report = Report()
         source, destination, settings = self._source, self._destination, configuration.table
         logs, wakeups, letters = transport(self._broker, self._hook)
+        applier = Applier(source, destination, logs, settings=settings, report=report, now=self._clock)
         drain = Drain(
-            Applier(source, destination, logs, settings=settings, report=report, now=self._clock),
+            applier,
             Loader(source, destination, settings=settings, report=report),
             logs,
             wakeups,
@@ -124,6 +126,7 @@ class Crew:
             clock=self._clock,
         )
         replayer = Replayer(source, destination, settings=settings, report=report, wait=stop.wait)
+        relief = Relief([SCHEMA], applier, logs, destination.metadata, stop=stop)
         works = {"apply": drain.apply, "load": drain.load}
         while not stop.is_set():
             stop.wait(0)
@@ -134,7 +137,7 @@ class Crew:
                 elif (number := letters.take()) is not None:
                     _do_letter(replayer, letters, number)
             except (Transient, ServerUnreachable):
-                continue  # Redis is away, or was when the job ended
+                relief()
 
     def _schedule(self, name: str, configuration: Configuration, stop: SimulatedStop) -> None:
         metadata = self._destination.metadata

@@ -4,34 +4,15 @@ without their data."""
 from __future__ import annotations
 
 import random
-from functools import cache
 
+from tests.simulation.calls import Call
 from tests.simulation.interleaving import Actor, Interleaving
 from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
 from warp.errors import ServerUnreachable, StreamInvalid, Transient
 from warp.testing import MemoryBroker, MemoryDatabase, MemorySource
 
-_SERVERS = {
-    "source": "MongoDB",
-    "stream": "MongoDB",
-    "destination": "PostgreSQL",
-    "transaction": "PostgreSQL",
-    "metadata": "PostgreSQL",
-    "logs": "Redis",
-    "wakeups": "Redis",
-    "letters": "Redis",
-}
-
-
-@cache
-def _server(call: str) -> str:
-    return _SERVERS[call.partition(".")[0]]
-
-
-@cache
-def _in_transaction(call: str) -> bool:
-    return call.startswith("transaction.") or call == "destination.commit"
+_FULL = "the memory of Redis"
 
 
 class Faults:
@@ -64,10 +45,12 @@ class Faults:
         """Actors whose transaction was ended from outside, and who do not know it yet."""
         self._saved = [broker.save()]
 
-    def before(self, actor: Actor, call: str) -> None:
+    def before(self, actor: Actor, call: Call) -> None:
         """An actor is about to call a part: it may stand still there first, or die."""
+        if not (self._pauses or self._slow_loads):
+            return
         dice = self._rng.random()
-        if call == "source.read" and self._slow_loads and dice < 0.5:
+        if self._slow_loads and call.name == "source.read" and dice < 0.5:
             self._interleaving.freeze(actor, self._rng.randint(5, 40))
         elif dice < self._pauses:
             self._interleaving.freeze(actor, self._rng.choice((1, 5, 25)))
@@ -75,18 +58,20 @@ class Faults:
             self._trace.note(f"{actor.name} dies")
             self._interleaving.die()
 
-    def raise_at(self, actor: Actor, call: str) -> None:
+    def raise_at(self, actor: Actor, call: Call) -> None:
         """The call comes to nothing, for some reason; or, where it names an answer, that is lost."""
-        server = _server(call)
-        if actor in self._ended and _in_transaction(call):
-            raise self._unreachable(server, "terminating connection due to administrator command")
-        if server in self._away:
-            raise self._unreachable(server, "connection refused")
-        if self._rng.random() < self._errors:
-            if call == "stream.next_batch":
+        if self._ended and actor in self._ended and call.in_transaction:
+            raise _unreachable(call, "terminating connection due to administrator command")
+        if self._away:
+            if _FULL in self._away and call.takes_memory:
+                raise Transient("out of memory")
+            if call.server in self._away:
+                raise _unreachable(call, "connection refused")
+        if self._errors and self._rng.random() < self._errors:
+            self._trace.note(f"{call.name} fails")
+            if call.name == "stream.next_batch":
                 raise StreamInvalid("the change stream was cut")
-            self._trace.note(f"{call} fails")
-            raise self._rng.choice((Transient("not now"), ServerUnreachable(server, "somewhere", "gone")))
+            raise self._rng.choice((Transient("not now"), _unreachable(call, "gone")))
 
     def opened(self, transaction: object) -> None:
         """The actor that runs has a transaction."""
@@ -115,7 +100,7 @@ class Faults:
 
     def server_away(self) -> None:
         """A server is away for a while, or only the backend of one transaction, for ever."""
-        server = self._rng.choice(("MongoDB", "PostgreSQL", "Redis", "backend"))
+        server = self._rng.choice(("MongoDB", "PostgreSQL", "Redis", _FULL, "backend"))
         if server == "backend":
             self._end_transactions(list(self._transactions)[:1])
             return
@@ -149,6 +134,6 @@ class Faults:
             self._database.locks.release(self._transactions[actor])
             self._ended.add(actor)
 
-    @staticmethod
-    def _unreachable(server: str, reason: str) -> ServerUnreachable:
-        return ServerUnreachable(server, "somewhere", reason)
+
+def _unreachable(call: Call, reason: str) -> ServerUnreachable:
+    return ServerUnreachable(call.server, "somewhere", reason)

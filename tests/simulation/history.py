@@ -36,8 +36,6 @@ class History:
         """When each table was dropped, or went by another name."""
         self.position = BEGINNING
         """Of the last thing that happened."""
-        self.lost = BEGINNING
-        """No stream that stands before this can name what followed."""
 
     def note(self) -> None:
         """Take in what the source has done since."""
@@ -58,13 +56,12 @@ class History:
         """Have the source throw away its log."""
         self.note()
         self._source.lose_history()
-        self.lost = self._source.lost
         self._seen = 0
 
     def exists(self, place: Place) -> bool:
         """Whether the document exists now."""
         states = self.states.get(place)
-        return bool(states) and states[-1].stamp is not None
+        return bool(states and states[-1].stamp is not None)
 
     def last_drop(self, ref: TableRef) -> int:
         """When the table was dropped last; 0: never."""

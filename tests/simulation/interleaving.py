@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import count
 from typing import NoReturn
 
 from greenlet import getcurrent, greenlet
@@ -22,8 +23,9 @@ class Killed(BaseException):
 class Actor:
     """One flow of control, and where it stands."""
 
-    def __init__(self, name: str, greenlet_: greenlet) -> None:
+    def __init__(self, name: str, number: int, greenlet_: greenlet) -> None:
         self.name = name
+        self.number = number
         self.greenlet = greenlet_
         self.killed = False
         self.frozen_until = 0
@@ -47,13 +49,14 @@ class Interleaving:
         self.ended: list[str] = []
         """Actors that died, or came to their end, since somebody emptied this."""
         self.crashes: list[str] = []
+        self._numbers = count(1)
         self._awake: list[Actor] = []
         self._awake_until = 0
         """The turn in which somebody thaws, so that `_awake` must be made again."""
 
     def start(self, name: str, body: Callable[[], None]) -> Actor:
         """Add an actor; it runs `body` when it is first chosen."""
-        actor = Actor(name, greenlet(lambda: self._run(actor, body), self._environment))
+        actor = Actor(name, next(self._numbers), greenlet(lambda: self._run(actor, body), self._environment))
         self.actors.append(actor)
         self._awake_until = 0
         return actor

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NamedTuple
 
+from tests.simulation.calls import ANSWERED
 from warp.change import TableRef
 from warp.destinations.base import Transaction
 from warp.errors import Fatal
@@ -25,8 +26,6 @@ from warp.testing import (
 )
 from warp.testing.stream import MemoryStream
 
-ANSWERED = ".answered"
-"""What the name of a call that took effect ends with, for the hook: only its answer can be lost."""
 _CHANGING_METADATA = (
     "begin_schema",
     "save_checkpoint",

@@ -5,6 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 
+from tests.simulation.calls import Call
+from tests.simulation.interleaving import Actor
+
+_MASK = 0xFFFFFFFF
+
 
 class Trace:
     """Two runs with the same checksum are the same run."""
@@ -15,12 +20,12 @@ class Trace:
         self.calls = 0
         self._tell = tell
 
-    def call(self, actor: str, call: str) -> None:
+    def call(self, actor: Actor, call: Call) -> None:
         """An actor calls a part."""
         self.calls += 1
-        self.checksum = zlib.crc32(call.encode(), self.checksum + len(actor))
+        self.checksum = (self.checksum * 31 + call.code + actor.number) & _MASK
         if self._tell is not None:
-            self._tell(f"{self.calls:6} {actor:10} {call}")
+            self._tell(f"{self.calls:6} {actor.name:10} {call.name}")
 
     def note(self, text: str) -> None:
         """Something happened that is no call."""

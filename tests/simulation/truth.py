@@ -49,9 +49,9 @@ class Truth:
         for place in [(ref, key) for ref, key in rows if key not in self._database.rows[ref]]:
             self._deleted(place, rows.pop(place))
 
-    def look_at_checkpoint(self, schema: SchemaState | None) -> None:
+    def look_at_checkpoint(self, schema: SchemaState) -> None:
         """Whether what the checkpoint has passed is applied."""
-        if schema is not None and schema.checkpoint.position != self._checkpoint:
+        if schema.checkpoint.position != self._checkpoint:
             self._trace.note(f"the checkpoint is at {schema.checkpoint.position}")
             if schema.checkpoint.position < self._checkpoint:
                 self._wrong("the checkpoint went back")
@@ -131,10 +131,7 @@ class Truth:
 
     def _is_kept(self, place: Place, state: State) -> bool:
         """Whether the document went with its table, in a way that leaves its row."""
-        dropped = state.ts in self._history.dropped.get(place[0], ())
-        # A table that was dropped and made again unseen is read again, and swept.
-        seen = state.position > self._history.lost
-        return self._on_drop is OnDrop.KEEP and dropped and seen
+        return self._on_drop is OnDrop.KEEP and state.ts in self._history.dropped.get(place[0], ())
 
     def _marker(self, place: Place) -> str:
         """How far the partition of a document is applied."""

@@ -9,13 +9,14 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+from tests.simulation.calls import call_of
 from tests.simulation.crew import Configuration, Crew, SimulatedStop
 from tests.simulation.ending import Ending
 from tests.simulation.faults import Faults
 from tests.simulation.history import History
 from tests.simulation.interleaving import Actor, Interleaving
 from tests.simulation.life import ALL_TABLES, KEYS, SCHEMA, TABLES, Life
-from tests.simulation.parts import ANSWERED, ForgetfulSource, FragileDestination
+from tests.simulation.parts import ForgetfulSource, FragileDestination
 from tests.simulation.trace import Trace
 from tests.simulation.truth import Truth
 from tests.simulation.weather import Weather, forecast
@@ -32,10 +33,6 @@ AFTERMATH_TURNS = 20
 BATCH_BYTES = 20 * 2048
 """What a tailer sends at most before it looks again."""
 QUIET_SECONDS = 1.0
-_IDLE = "stop.wait"
-"""Not a call of a part: an actor has done a round, or waits."""
-_LOOKS = frozenset({"destination.committed", "destination.drop.answered", "destination.sweep.answered"})
-"""Calls after which rows may have changed."""
 
 
 class World:
@@ -169,19 +166,21 @@ class World:
     def _clock(self) -> float:
         return self._time
 
-    def _hook(self, call: str) -> None:
-        """Every call of every part comes through here."""
+    def _hook(self, name: str) -> None:
+        """Every call of every part comes through here, and so does every answer to one that changed something."""
         actor = self._interleaving.current
         if actor is None or actor.killed:
             return
-        self.trace.call(actor.name, call)
-        if call in _LOOKS:
-            self._truth.look()
-        self._truth.look_at_checkpoint(self._database.schemas.get(SCHEMA))
-        if call == _IDLE:
+        call = call_of(name)
+        self.trace.call(actor, call)
+        if call.is_wait:
             self._interleaving.switch(idle=True)
             return
-        if not call.endswith(ANSWERED):
+        if call.changed_rows:
+            self._truth.look()
+        elif call.changed_checkpoint:
+            self._truth.look_at_checkpoint(self._database.schemas[SCHEMA])
+        if not call.is_answer:
             self._faults.before(actor, call)
             self._interleaving.switch()
         self._faults.raise_at(actor, call)
