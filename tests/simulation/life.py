@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from tests.simulation.history import History
@@ -40,20 +41,23 @@ class Life:
         if late and dice < self._weather.upheavals:
             self._upheave()
         elif dice > 0.9:
+            one = self._drawn(tables) if self._rng.random() < 0.5 else None
             with self._source.transaction():
                 for _ in range(self._rng.randint(2, 4)):
-                    self._change_document(self._rng.choice(tables))
+                    self._change_document(*(one or self._drawn(tables)))
         else:
-            self._change_document(self._rng.choice(tables))
+            self._change_document(*self._drawn(tables))
 
     def lose_history(self) -> None:
         """Only streams that have read everything can go on."""
         self._history.lose()
         self._trace.note("the source loses its history")
 
-    def _change_document(self, table: str) -> None:
+    def _drawn(self, tables: Sequence[str]) -> tuple[str, Any]:
+        return self._rng.choice(tables), self._rng.choice(KEYS)
+
+    def _change_document(self, table: str, identity: Any) -> None:
         rng = self._rng
-        identity = rng.choice(KEYS)
         self._stamp += 1
         fields = {"v": self._stamp}
         document = {"_id": identity, **fields, f"f{rng.randrange(4)}": rng.choice((1, "text", None, [1, {"a": None}]))}

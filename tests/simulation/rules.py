@@ -179,8 +179,8 @@ def _blocked(patch: _Patch) -> None:
 
 RULES = (
     Rule(leave_out=_prev, weather={"redis": 0.08, "turns": 120}),
-    Rule(leave_out=_of, kind="repartitioned", weather={"pauses": 0.02, "faults": 0.0}),
-    Rule(leave_out=_settle, kind="repartitioned", weather={"pauses": 0.02, "faults": 0.0}),
+    Rule(leave_out=_of, kind="repartitioned", weather={"pauses": 0.01, "faults": 0.0}),
+    Rule(leave_out=_settle, kind="repartitioned", weather={"pauses": 0.01, "faults": 0.0}),
     Rule(leave_out=_drained, kind="repartitioned"),
     Rule(leave_out=_guard),
     Rule(leave_out=_tombstone, kind="loads", weather={"pauses": 0.0, "faults": 0.0}),
@@ -190,7 +190,7 @@ RULES = (
     Rule(leave_out=_revive),
     Rule(leave_out=_lock, weather={"pauses": 0.05, "faults": 0.0, "turns": 160}),
     Rule(leave_out=_supersede, kind="letters"),
-    Rule(leave_out=_last_letter, kind="letters", weather={"poison": 0.15, "turns": 160}),
+    Rule(leave_out=_last_letter, kind="letters", weather={"turns": 160}),
     Rule(leave_out=_floor, kind="upheavals"),
     Rule(leave_out=_sweep, kind="losses"),
     Rule(leave_out=_blocked, kind="breakage"),

@@ -26,7 +26,7 @@ from warp.testing import MemoryBroker, MemoryDatabase
 from warp.testing.documents import key_of
 
 START = 1_700_000_000.0
-QUIET_TURNS = 1500
+QUIET_TURNS = 900
 """Turns in which everything must have caught up once nothing goes wrong any more."""
 AFTERMATH_TURNS = 20
 """Turns after that, in which all must stay as it is."""
