@@ -134,10 +134,9 @@ class RedisTransport:
         requeue_job(f"warp-letter-{number}", connection=self._client)  # as rq dashboard does: without a serializer
 
     def replay_letters(self, replay: Callable[[int], None]) -> None:
-        with patch("workers.jobs.replay_v1", replay):
-            _Worker(self._queues(), connection=self._client, serializer=JSONSerializer).work(
-                burst=True, logging_level="CRITICAL"
-            )
+        # RQ's handlers would stay with its loggers, in this process, and keep their records from all others.
+        with patch("workers.jobs.replay_v1", replay), patch("rq.worker.base.setup_loghandlers"):
+            _Worker(self._queues(), connection=self._client, serializer=JSONSerializer).work(burst=True)
 
     def die_replaying(self) -> None:
         worker = _Worker(self._queues(), connection=self._client, serializer=JSONSerializer)
