@@ -105,11 +105,22 @@ class Upheavals:
         # Listed after the point: what is created later comes by the stream.
         present = {table.name for table in self._source.tables(self._schema)}
         for table in sorted(metadata.partitions(self._schema).keys() - present):
-            self._dropped(table, floor, "gone when the history was lost")
+            self._gone_unseen(table, floor)
         for table in sorted(present):
             self._replaced(table, floor, "the history was lost")
         # Last: until here the loss is found again, by whoever comes next.
         metadata.save_checkpoint(self._schema, start, start.ts)
+
+    def _gone_unseen(self, table: str, ts: int) -> None:
+        cause = "gone when the history was lost"
+        try:
+            self._dropped(table, ts, cause)
+        except WarpError as error:
+            if not stops_table(error):
+                raise
+            # The stream will not say it again: read again, it has nothing, and is swept once a person has mended it.
+            self._failures.note(error, self._schema, table, None)
+            self._replaced(table, ts, cause)
 
     def _dropped(self, table: str, ts: int, cause: str) -> None:
         settings = self._settings(table)

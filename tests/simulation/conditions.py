@@ -1,5 +1,4 @@
-"""What every run needs of its process: small chunks, so that a handful of documents makes several; no logs, and no
-chance beside the seed."""
+"""What every run needs of its process: small chunks, no logs, and no chance beside the seed."""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from scheduler.attempts import Attempts
 from scheduler.letters import Letters
 from scheduler.reconcile import Reconcile
 from scheduler.snapshots import Snapshots
+from scheduler.stalled import Stalled
 from scheduler.tailer import Tailer
 from tests.simulation.ending import Ending
 from tests.simulation.life import SCHEMA
@@ -45,17 +45,8 @@ class SimulatedStop(Stop):
         return self._is_set
 
 
-@dataclass(frozen=True, kw_only=True)
-class Configuration:
-    """What the processes are configured with. One that runs keeps what it was started with."""
-
-    defaults: TableSettings
-    tables: Mapping[str, TableSettings]
-    high_water_mark: int
-
-    def table(self, ref: TableRef) -> TableSettings:
-        """The settings of a table."""
-        return self.tables.get(ref.table, self.defaults)
+Settings = Callable[[TableRef], TableSettings]
+"""Of a table."""
 
 
 class Crew:
@@ -84,13 +75,15 @@ class Crew:
         self.person_rests = False
         """Whether nobody replays dead letters."""
 
-    def body(self, name: str, configuration: Configuration, stop: SimulatedStop) -> Callable[[], None]:
+    def body(self, name: str, settings: Settings, high_water_mark: int, stop: SimulatedStop) -> Callable[[], None]:
         """What an actor does; `name` says what it is, and which: "tailer-1"."""
         kind = name.partition("-")[0]
-        bodies = {"tailer": self._tail, "worker": self._work, "scheduler": self._schedule, "person": self._replay}
-        return lambda: bodies[kind](name, configuration, stop)
+        if kind == "tailer":
+            return lambda: self._tail(name, settings, high_water_mark, stop)
+        bodies = {"worker": self._work, "scheduler": self._schedule, "person": self._replay}
+        return lambda: bodies[kind](settings, stop)
 
-    def _tail(self, name: str, configuration: Configuration, stop: SimulatedStop) -> None:
+    def _tail(self, name: str, settings: Settings, high_water_mark: int, stop: SimulatedStop) -> None:
         logs, wakeups, _ = transport(self._broker, self._hook)
         tailer = self.tailers[name] = Tailer(
             SCHEMA,
@@ -98,8 +91,8 @@ class Crew:
             self._destination,
             logs,
             wakeups,
-            settings=lambda table: configuration.table(TableRef(SCHEMA, table)),
-            high_water_mark=configuration.high_water_mark,
+            settings=lambda table: settings(TableRef(SCHEMA, table)),
+            high_water_mark=high_water_mark,
             clock=self._clock,
             wait=stop.wait,
         )
@@ -111,9 +104,9 @@ class Crew:
         except WarpError:
             return  # the process says so, and ends
 
-    def _work(self, name: str, configuration: Configuration, stop: SimulatedStop) -> None:
+    def _work(self, settings: Settings, stop: SimulatedStop) -> None:
         report = Report()
-        source, destination, settings = self._source, self._destination, configuration.table
+        source, destination = self._source, self._destination
         logs, wakeups, letters = transport(self._broker, self._hook)
         applier = Applier(source, destination, logs, settings=settings, report=report, now=self._clock)
         drain = Drain(
@@ -139,7 +132,7 @@ class Crew:
             except (Transient, ServerUnreachable):
                 relief()
 
-    def _schedule(self, name: str, configuration: Configuration, stop: SimulatedStop) -> None:
+    def _schedule(self, settings: Settings, stop: SimulatedStop) -> None:
         metadata = self._destination.metadata
         logs, wakeups, jobs = transport(self._broker, self._hook)
         snapshots = Snapshots(
@@ -147,12 +140,15 @@ class Crew:
             self._source,
             self._destination,
             wakeups,
-            soft=lambda table: configuration.table(TableRef(SCHEMA, table)).deletion_strategy == "soft",
+            soft=lambda table: settings(TableRef(SCHEMA, table)).deletion_strategy == "soft",
+            clock=self._clock,
         )
+        stalled = Stalled(self._destination, clock=self._clock)
         reconcile = Reconcile(SCHEMA, metadata, logs, wakeups)
         letters = Letters(SCHEMA, metadata, jobs, clock=self._clock)
 
         def tick() -> None:
+            stalled.tick()
             reconcile.tick()
             snapshots.tick()
             letters.tick()
@@ -161,12 +157,10 @@ class Crew:
         while not stop.is_set():
             stop.wait(attempt())
 
-    def _replay(self, name: str, configuration: Configuration, stop: SimulatedStop) -> None:
+    def _replay(self, settings: Settings, stop: SimulatedStop) -> None:
         """A person who replays dead letters, in any order, at any time, by button or by command."""
         _, _, letters = transport(self._broker, self._hook)
-        replayer = Replayer(
-            self._source, self._destination, settings=configuration.table, report=Report(), wait=stop.wait
-        )
+        replayer = Replayer(self._source, self._destination, settings=settings, report=Report(), wait=stop.wait)
         while not stop.is_set():
             stop.wait(0)
             opened = self._ending.open_letters()

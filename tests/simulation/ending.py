@@ -30,7 +30,7 @@ class Ending:
         return (
             state is not None
             and state.checkpoint.position >= self._history.position
-            and not any(known.snapshot.open for known in self._database.known.values())
+            and not any(known.snapshot.open or known.block for known in self._database.known.values())
             and not self._broker.state.logs
         )
 

@@ -1,5 +1,7 @@
-"""What befalls the actors: at a call they stand still, die, or get an error; between turns servers go, and come back
-without their data."""
+"""What befalls the actors: at a call they stand still, die, or get an error.
+
+Between turns servers go away for a while, and come back without their data.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,11 @@ import random
 
 from tests.simulation.calls import Call
 from tests.simulation.interleaving import Actor, Interleaving
+from tests.simulation.sessions import Sessions
 from tests.simulation.trace import Trace
 from tests.simulation.weather import Weather
 from warp.errors import ServerUnreachable, StreamInvalid, Transient
-from warp.testing import MemoryBroker, MemoryDatabase, MemorySource
+from warp.testing import MemoryBroker, MemorySource
 
 _FULL = "the memory of Redis"
 
@@ -24,14 +27,14 @@ class Faults:
         weather: Weather,
         interleaving: Interleaving,
         source: MemorySource,
-        database: MemoryDatabase,
+        sessions: Sessions,
         broker: MemoryBroker,
         trace: Trace,
     ) -> None:
         self._rng = rng
         self._interleaving = interleaving
         self._source = source
-        self._database = database
+        self._sessions = sessions
         self._broker = broker
         self._trace = trace
         self._pauses = weather.pauses
@@ -39,10 +42,6 @@ class Faults:
         self._slow_loads = weather.slow_loads
         self._away: dict[str, int] = {}
         """Servers that are away, and the turn in which they come back."""
-        self._transactions: dict[Actor, object] = {}
-        """Of each actor that is in one."""
-        self._ended: set[Actor] = set()
-        """Actors whose transaction was ended from outside, and who do not know it yet."""
         self._saved = [broker.save()]
 
     def before(self, actor: Actor, call: Call) -> None:
@@ -60,7 +59,7 @@ class Faults:
 
     def raise_at(self, actor: Actor, call: Call) -> None:
         """The call comes to nothing, for some reason; or, where it names an answer, that is lost."""
-        if self._ended and actor in self._ended and call.in_transaction:
+        if call.in_transaction and self._sessions.is_ended(actor):
             raise _unreachable(call, "terminating connection due to administrator command")
         if self._away:
             if _FULL in self._away and call.takes_memory:
@@ -72,17 +71,6 @@ class Faults:
             if call.name == "stream.next_batch":
                 raise StreamInvalid("the change stream was cut")
             raise self._rng.choice((Transient("not now"), _unreachable(call, "gone")))
-
-    def opened(self, transaction: object) -> None:
-        """The actor that runs has a transaction."""
-        if self._interleaving.current is not None:
-            self._transactions[self._interleaving.current] = transaction
-
-    def closed(self) -> None:
-        """The actor that runs has none any more."""
-        if self._interleaving.current is not None:
-            self._transactions.pop(self._interleaving.current, None)
-            self._ended.discard(self._interleaving.current)
 
     def pass_turn(self) -> None:
         """Servers come back whose time has come."""
@@ -102,12 +90,12 @@ class Faults:
         """A server is away for a while, or only the backend of one transaction, for ever."""
         server = self._rng.choice(("MongoDB", "PostgreSQL", "Redis", _FULL, "backend"))
         if server == "backend":
-            self._end_transactions(list(self._transactions)[:1])
+            self._sessions.end(1)
             return
         self._trace.note(f"{server} is away")
         self._away[server] = self._interleaving.turns + self._rng.choice((1, 4, 12))
         if server == "PostgreSQL":
-            self._end_transactions(list(self._transactions))
+            self._sessions.end()
         elif server == "MongoDB":
             self._source.cut_streams()
 
@@ -117,22 +105,20 @@ class Faults:
         self._source.cut_streams()
 
     def redis_loses(self) -> None:
-        """Redis is empty, or as it was once; or it only saves what it has."""
-        dice = self._rng.random()
-        if dice < 0.4:
+        """Redis is empty, or as it was once, or without one of its keys; or it only saves what it has."""
+        dice, logs = self._rng.random(), self._broker.state.logs
+        if dice < 0.3:
             self._saved.append(self._broker.save())
-        elif dice < 0.7:
+        elif dice < 0.5:
             self._trace.note("Redis comes back with an older state")
             self._broker.restore(self._rng.choice(self._saved))
+        elif dice < 0.75 and logs:
+            _, table, number = log = self._rng.choice(list(logs))
+            self._trace.note(f"Redis loses the log of {table}/{number}")
+            del logs[log]
         else:
             self._trace.note("Redis loses everything")
             self._broker.flush()
-
-    def _end_transactions(self, actors: list[Actor]) -> None:
-        for actor in actors:
-            self._trace.note(f"the transaction of {actor.name} is ended")
-            self._database.locks.release(self._transactions[actor])
-            self._ended.add(actor)
 
 
 def _unreachable(call: Call, reason: str) -> ServerUnreachable:

@@ -1,5 +1,4 @@
-"""The in-memory parts as they misbehave: tokens that are refused, answers that are lost, transactions that are ended
-from outside, tables that take nothing."""
+"""The in-memory parts as they misbehave: tokens are refused, answers are lost, sessions end, tables take nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +9,10 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 from tests.simulation.calls import ANSWERED
+from tests.simulation.sessions import Sessions
+from tests.simulation.trace import Trace
 from warp.change import TableRef
-from warp.destinations.base import Transaction
+from warp.destinations.base import OnDrop, Transaction
 from warp.errors import Fatal
 from warp.sources.base import StreamPoint
 from warp.testing import (
@@ -42,28 +43,30 @@ _CHANGING_METADATA = (
 class ForgetfulSource(MemorySource):
     """May refuse a resume token: then the stream begins at the token's time, and some changes come once more."""
 
-    def __init__(self, rng: random.Random, *, refused: float, **options: Any) -> None:
+    def __init__(self, rng: random.Random, trace: Trace, *, refused: float, **options: Any) -> None:
         super().__init__(**options)
         self._rng = rng
+        self._trace = trace
         self._refused = refused
 
     def open_stream(self, schema: str, after: StreamPoint | None) -> MemoryStream:
         stream = super().open_stream(schema, after)
         if after is not None and self._rng.random() < self._refused:
+            self._trace.note("a resume token is refused")
             stream.point = StreamPoint(position=f"{after.ts:016x}", ts=after.ts)
         return stream
 
 
 class FragileDestination(MemoryDestination):
-    """Has tables that a person must mend, and tells who has a transaction open."""
+    """Has tables that a person must mend, and sessions that can be ended from outside."""
 
-    def __init__(
-        self, database: MemoryDatabase, *, hook: Hook, opened: Callable[[object], None], closed: Callable[[], None]
-    ) -> None:
+    def __init__(self, database: MemoryDatabase, sessions: Sessions, *, hook: Hook) -> None:
         super().__init__(database, hook=hook)
         self.broken: set[TableRef] = set()
-        self._opened = opened
-        self._closed = closed
+        self._sessions = sessions
+        self._drop = self._unless_broken(super().drop)
+        for call in ("evolve", "sweep"):
+            setattr(self, call, self._unless_broken(getattr(self, call)))
         _lose_answers(self, "destination", ("evolve", "drop", "sweep"), hook)
         _lose_answers(self.metadata, "metadata", _CHANGING_METADATA, hook)
 
@@ -71,12 +74,19 @@ class FragileDestination(MemoryDestination):
     def transaction(self) -> Iterator[Transaction]:
         try:
             with super().transaction() as transaction:
-                self._opened(transaction)
+                self._sessions.opened(transaction)
                 for call in ("upsert", "load", "delete"):
                     setattr(transaction, call, self._unless_broken(getattr(transaction, call)))
                 yield transaction
         finally:
-            self._closed()
+            self._sessions.closed()
+
+    def drop(self, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:
+        drop = super().drop if on_drop is OnDrop.KEEP else self._drop
+        return bool(drop(ref, ts, on_drop, soft=soft, cause=cause))
+
+    def end_stalled(self, seconds: float) -> int:
+        return super().end_stalled(seconds) + self._sessions.end_stalled(seconds)
 
     def _unless_broken(self, write: Callable[..., Any]) -> Callable[..., Any]:
         def checked(ref: TableRef, *arguments: Any, **options: Any) -> Any:

@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 
+from scheduler.backpressure import Backpressure
 from scheduler.pending import Pending
 from tests.simulation.weather import Weather, forecast
 from warp.change import BEGINNING, Partition, TableRef
@@ -177,10 +178,16 @@ def _blocked(patch: _Patch) -> None:
     patch.setattr(MemoryMetadata, "block", without)
 
 
+def _high_water_mark(patch: _Patch) -> None:
+    """A tailer goes on reading however much lies in the logs."""
+    patch.setattr(Backpressure, "reached", False)
+
+
+_CALM = {"pauses": 0.0, "faults": 0.0, "redis": 0.0, "losses": 0.0, "upheavals": 0.0, "poison": 0.0}
 RULES = (
     Rule(leave_out=_prev, weather={"redis": 0.08, "turns": 120}),
-    Rule(leave_out=_of, kind="repartitioned", weather={"pauses": 0.01, "faults": 0.0}),
-    Rule(leave_out=_settle, kind="repartitioned", weather={"pauses": 0.01, "faults": 0.0}),
+    Rule(leave_out=_of, kind="repartitioned", weather=_CALM),
+    Rule(leave_out=_settle, kind="repartitioned", weather=_CALM),
     Rule(leave_out=_drained, kind="repartitioned"),
     Rule(leave_out=_guard),
     Rule(leave_out=_tombstone, kind="loads", weather={"pauses": 0.0, "faults": 0.0}),
@@ -188,10 +195,14 @@ RULES = (
     Rule(leave_out=_checkpoint),
     Rule(leave_out=_resend, weather={"redis": 0.08}),
     Rule(leave_out=_revive),
-    Rule(leave_out=_lock, weather={"pauses": 0.05, "faults": 0.0, "turns": 160}),
+    Rule(
+        leave_out=_lock,
+        weather={"pauses": 0.1, "faults": 0.0, "redis": 0.06, "poison": 0.0, "losses": 0.0, "turns": 160},
+    ),
     Rule(leave_out=_supersede, kind="letters"),
     Rule(leave_out=_last_letter, kind="letters", weather={"turns": 160}),
     Rule(leave_out=_floor, kind="upheavals"),
     Rule(leave_out=_sweep, kind="losses"),
     Rule(leave_out=_blocked, kind="breakage"),
+    Rule(leave_out=_high_water_mark, weather={"outages": 0.0, "pauses": 0.1, "turns": 160}),
 )

@@ -10,10 +10,12 @@ import os
 import re
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 
 from tests.simulation.campaign import failures
+from tests.simulation.conditions import simulated
 from tests.simulation.weather import KINDS, forecast
 from tests.simulation.world import World
 
@@ -35,6 +37,58 @@ def test_whatever_befalls_them_everything_is_right_in_the_end(first: int) -> Non
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "any"])
 def test_everything_is_right_where_there_is_much_of_something(kind: str) -> None:
     _hold(kind, range(KIND_SEEDS))
+
+
+@pytest.mark.parametrize(
+    "happening",
+    [
+        "destination.commit fails",
+        "destination.committed fails",
+        "save_checkpoint.answered fails",
+        "append fails",
+        "MongoDB is away",
+        "PostgreSQL is away",
+        "Redis is away",
+        "the memory of Redis is away",
+        "the transaction of worker",
+        "Redis comes back with an older state",
+        "Redis loses everything",
+        "Redis loses the log",
+        "streams are cut",
+        "a resume token is refused",
+        "worker-1 dies",
+        "tailer-1 is killed",
+        "scheduler is told to stop",
+        "the source loses its history",
+        "rename ",
+        "drop ",
+        "poison: ",
+        "broken: ",
+        "metadata.replace_table.answered",
+        "metadata.repartition.answered",
+        "metadata.block.answered",
+        "transaction.unblock",
+        "letters.requeue",
+        "transaction.fail_letter",
+        "transaction.settle_letter",
+        "destination.sweep.answered",
+        "wakeups.postpone",
+        "logs.request_resend",
+        "(deleted)",
+    ],
+)
+def test_everything_befalls_somebody(happening: str, happenings: str) -> None:
+    assert happening in happenings
+
+
+@pytest.fixture(scope="module")
+def happenings() -> str:
+    """What is told of some runs."""
+    told: list[str] = []
+    with simulated():
+        for seed, kind in product(range(8), ("storm", "outages", "letters")):
+            World(seed, forecast(seed, kind, faults=0.02, redis=0.1), told.append).run()
+    return "\n".join(told)
 
 
 def test_a_seed_gives_the_same_run_again() -> None:

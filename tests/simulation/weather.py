@@ -23,8 +23,6 @@ class Weather:
     soft: bool
     """Whether deletes mark rows."""
     on_drop: OnDrop
-    repartitioned: bool
-    """Whether tables are given other numbers of partitions."""
     slow_loads: bool
     """Whether a worker often stands still between reading documents and writing them."""
     pauses: float
@@ -37,6 +35,8 @@ class Weather:
     """Redis loses everything in a turn, or comes back with an older state."""
     streams: float
     """All streams are cut in a turn."""
+    repartitioned: float
+    """A table is given another number of partitions in a turn."""
     refused: float
     """A resume token is refused: the stream begins at its time instead."""
     poison: float
@@ -54,11 +54,22 @@ _KINDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "any": {},
         "calm": {"pauses": 0.0, "faults": 0.0, "outages": 0.0, "redis": 0.0},
         "loads": {"loaded": True, "slow_loads": True, "updates": True, "pauses": 0.02},
-        "repartitioned": {"repartitioned": True, "turns": 160},
+        "repartitioned": {"repartitioned": 0.05, "turns": 160},
         "letters": {"poison": 0.08, "pauses": 0.02},
         "upheavals": {"upheavals": 0.1, "loaded": True},
         "losses": {"losses": 0.02, "loaded": True, "turns": 160},
         "breakage": {"breakage": 0.02},
+        "storm": {
+            "turns": 150,
+            "loaded": True,
+            "pauses": 0.03,
+            "redis": 0.03,
+            "repartitioned": 0.03,
+            "poison": 0.05,
+            "upheavals": 0.1,
+            "losses": 0.02,
+            "breakage": 0.04,
+        },
         "outages": {"outages": 0.05, "faults": 0.02},
     }
 )
@@ -75,13 +86,13 @@ def forecast(seed: int, kind: str = "any", **changed: Any) -> Weather:
         updates=rng.random() < 0.75,
         soft=rng.random() < 0.25,
         on_drop=rng.choice(list(OnDrop)),
-        repartitioned=rng.random() < 0.2,
         slow_loads=rng.random() < 0.3,
         pauses=rng.choice((0.0, 0.01, 0.05)),
         faults=rng.choice((0.0, 0.0, 0.01, 0.05)),
         outages=rng.choice((0.0, 0.0, 0.0, 0.02)),
-        redis=rng.choice((0.0, 0.01, 0.02)),
+        redis=rng.choice((0.0, 0.02, 0.06)),
         streams=rng.choice((0.0, 0.01)),
+        repartitioned=rng.choice((0.0, 0.0, 0.0, 0.04)),
         refused=rng.choice((0.0, 0.0, 0.3)),
         poison=rng.choice((0.0, 0.0, 0.0, 0.05)),
         upheavals=rng.choice((0.0, 0.0, 0.0, 0.05)),

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 from tests.simulation.calls import call_of
-from tests.simulation.crew import Configuration, Crew, SimulatedStop
+from tests.simulation.crew import Crew
+from tests.simulation.deployment import Deployment, drawn
 from tests.simulation.ending import Ending
 from tests.simulation.faults import Faults
 from tests.simulation.history import History
-from tests.simulation.interleaving import Actor, Interleaving
-from tests.simulation.life import ALL_TABLES, KEYS, SCHEMA, TABLES, Life
+from tests.simulation.interleaving import Interleaving
+from tests.simulation.life import ALL_TABLES, KEYS, SCHEMA, Life
 from tests.simulation.parts import ForgetfulSource, FragileDestination
+from tests.simulation.sessions import Sessions
 from tests.simulation.trace import Trace
 from tests.simulation.truth import Truth
 from tests.simulation.weather import Weather, forecast
 from warp.change import TableRef
-from warp.config import TableSettings
 from warp.testing import MemoryBroker, MemoryDatabase
 from warp.testing.documents import key_of
 
@@ -30,8 +30,6 @@ QUIET_TURNS = 900
 """Turns in which everything must have caught up once nothing goes wrong any more."""
 AFTERMATH_TURNS = 20
 """Turns after that, in which all must stay as it is."""
-BATCH_BYTES = 20 * 2048
-"""What a tailer sends at most before it looks again."""
 QUIET_SECONDS = 1.0
 
 
@@ -47,10 +45,10 @@ class World:
         self._interleaving = Interleaving(rng)
         self._interleaving.stickiness = rng.choice((0.3, 0.7, 0.9))
         self._interleaving.patience = rng.choice((5.0, 15.0, 40.0))
-        self._stops: dict[str, SimulatedStop] = {}
-        self._configuration = self._configured()
+        settings = drawn(rng, self.weather)
         self._source = ForgetfulSource(
             rng,
+            self.trace,
             refused=self.weather.refused,
             clock=self._clock,
             hook=self._hook,
@@ -60,17 +58,17 @@ class World:
         self._database = MemoryDatabase(clock=self._clock)
         self._broker = MemoryBroker(clock=self._clock)
         self._history = History(self._source)
-        self._faults = Faults(
-            rng, self.weather, self._interleaving, self._source, self._database, self._broker, self.trace
-        )
-        self._destination = FragileDestination(
-            self._database, hook=self._hook, opened=self._faults.opened, closed=self._faults.closed
-        )
+        sessions = Sessions(self._interleaving, self._database, self.trace, clock=self._clock)
+        self._faults = Faults(rng, self.weather, self._interleaving, self._source, sessions, self._broker, self.trace)
+        self._destination = FragileDestination(self._database, sessions, hook=self._hook)
         self._truth = Truth(self._history, self._database, self.weather.on_drop, self.trace)
         self._ending = Ending(self._source, self._database, self._broker, self._history)
         self._life = Life(rng, self._source, self._history, self.weather, self.trace)
         self._crew = Crew(
             rng, self._source, self._destination, self._broker, self._ending, clock=self._clock, hook=self._hook
+        )
+        self._deployment = Deployment(
+            rng, self.weather, settings, self._interleaving, self._crew, self.trace, hook=self._hook
         )
         self._deeds = [
             (rate, deed)
@@ -81,7 +79,7 @@ class World:
                 (self.weather.poison, self._poison_or_heal),
                 (self.weather.breakage, self._break_or_mend),
                 (self.weather.losses, self._life.lose_history),
-                (0.04 if self.weather.repartitioned else 0.0, self._reconfigure),
+                (self.weather.repartitioned, self._deployment.repartition),
             )
             if rate
         ]
@@ -91,9 +89,7 @@ class World:
         if self.weather.loaded:
             for _ in range(self._rng.randint(0, 12)):
                 self._life.change(late=False)
-        names = ["tailer-1", "tailer-2", "worker-1", "worker-2", "worker-3", "scheduler"]
-        for name in [*names, "person"] if self.weather.poison else names:
-            self._start(name)
+        self._deployment.begin()
         try:
             for _ in range(self.weather.turns):
                 self._befall()
@@ -108,12 +104,10 @@ class World:
         """Let the actors run for a while; whoever has ended meanwhile is started again."""
         self._interleaving.let_run()
         self._faults.pass_turn()
-        while self._interleaving.ended:
-            self._start(self._interleaving.ended.pop())
-        self._look_at_memory()
+        self._deployment.replace_ended()
 
     def _wrongs(self) -> list[str]:
-        return [*self._interleaving.crashes, *self._truth.wrongs]
+        return [*self._interleaving.crashes, *self._truth.wrongs, *self._deployment.bloated()]
 
     def _settle(self) -> list[str]:
         """Nothing befalls anybody any more: all must catch up by themselves, and stay so."""
@@ -121,8 +115,7 @@ class World:
         self._faults.cease()
         self._interleaving.patience, self._interleaving.stickiness = 12.0, 0.9
         if self.weather.repartitioned:
-            for actor in [actor for actor in self._interleaving.actors if actor.name != "person"]:
-                self._restart(actor)  # the deployment of the last configuration is done
+            self._deployment.complete()
         ending, broken = self._ending, self._destination.broken
         if broken:
             wrong = self._until(lambda: not self._differences(), "the tables that are not broken never caught up")
@@ -198,9 +191,9 @@ class World:
         elif dice < 0.96:
             self._interleaving.freeze(rng.choice(self._interleaving.actors), rng.choice((3, 10, 40)))
         elif dice < 0.98:
-            self._restart(rng.choice(self._interleaving.actors))
+            self._deployment.kill_one()
         else:
-            self._stops[rng.choice(self._interleaving.actors).name].set()
+            self._deployment.stop_one()
 
     def _poison_or_heal(self) -> None:
         self._database.poison ^= {key_of(self._rng.choice(KEYS))}
@@ -209,42 +202,3 @@ class World:
     def _break_or_mend(self) -> None:
         self._destination.broken ^= {TableRef(SCHEMA, self._rng.choice(ALL_TABLES))}
         self.trace.note(f"broken: {sorted(ref.table for ref in self._destination.broken)}")
-
-    def _configured(self) -> Configuration:
-        def settings(partitions: int) -> TableSettings:
-            return TableSettings(
-                batch_size=batch_size,
-                deletion_strategy="soft" if self.weather.soft else "hard",
-                partitions=partitions,
-                on_drop=self.weather.on_drop,
-            )
-
-        batch_size = self._rng.choice((1, 4, 20))
-        return Configuration(
-            defaults=settings(1),
-            tables={table: settings(self._rng.randint(1, 3)) for table in ALL_TABLES},
-            high_water_mark=self._rng.choice((3000, 1_000_000)),
-        )
-
-    def _reconfigure(self) -> None:
-        """A new configuration, with which only one of the tailers is started again for now."""
-        table = self._rng.choice(TABLES)
-        changed = {table: replace(self._configuration.tables[table], partitions=self._rng.randint(1, 4))}
-        self._configuration = replace(self._configuration, tables={**self._configuration.tables, **changed})
-        self._restart(next(actor for actor in self._interleaving.actors if actor.name.startswith("tailer")))
-
-    def _restart(self, actor: Actor) -> None:
-        self.trace.note(f"{actor.name} is killed")
-        self._interleaving.kill(actor)
-        self._start(actor.name)
-
-    def _start(self, name: str) -> None:
-        stop = self._stops[name] = SimulatedStop(self._hook)
-        self._interleaving.start(name, self._crew.body(name, self._configuration, stop))
-
-    def _look_at_memory(self) -> None:
-        """What a tailer remembers is bounded by what may lie in the logs."""
-        most = 2 * (self._configuration.high_water_mark + BATCH_BYTES)
-        for name, tailer in self._crew.tailers.items():
-            if tailer._pending.size > most:
-                self._truth.wrongs.append(f"{name} remembers {tailer._pending.size} bytes")

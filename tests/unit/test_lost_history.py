@@ -8,7 +8,7 @@ from scheduler.tailer import Tailer
 from tests.unit.mirror import REF, SCHEMA, TABLE, Mirror
 from warp.change import TableRef
 from warp.destinations.base import OnDrop
-from warp.errors import StreamInvalid, Transient
+from warp.errors import Fatal, StreamInvalid, Transient
 from warp.metadata.base import SnapshotState
 
 
@@ -59,6 +59,19 @@ def test_history_lost_while_nobody_followed(on_drop: OnDrop, soft: bool) -> None
     mirror.insert(5)
     mirror.catch_up(again)
     _assert_identical(mirror)
+
+
+@pytest.mark.parametrize("on_drop", [OnDrop.TRUNCATE, OnDrop.DROP])
+def test_a_table_that_went_unseen_and_that_a_person_must_mend_does_not_hold_up_the_others(on_drop: OnDrop) -> None:
+    mirror, tailer = _begun()
+    mirror.on_drop = on_drop
+    tailer.finish()
+    _live_on(mirror)
+    mirror.fail["destination.drop"] = [Fatal("a privilege is missing", remedy="grant it")]
+    again = mirror.tailer()
+    mirror.catch_up(again)
+    _assert_identical(mirror)
+    assert mirror.metadata.blocked(SCHEMA) == set()
 
 
 @pytest.mark.parametrize("soft", [False, True])

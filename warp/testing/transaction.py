@@ -166,6 +166,10 @@ class MemoryTransaction:
     def park(self, letters: Sequence[DeadLetter]) -> None:
         self._hook("transaction.park")
         for letter in letters:
+            for stored in self._database.letters.values():
+                if (stored.letter.ref, stored.letter.key) == (letter.ref, letter.key):
+                    # This one may settle it, or open it again: a replay comes before or after, not meanwhile.
+                    self._require(("letter", stored.number))
             self._at_commit.append(partial(self._keep, letter))
 
     def unblock(self, ref: TableRef) -> None:
