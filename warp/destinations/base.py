@@ -157,7 +157,7 @@ class Destination(Protocol):
         """The source dropped a table at `ts`: do with its rows from before then as `on_drop` says, in a transaction of
         its own, and note that in the audit log. False: that was done before. `soft`: rows are marked, not deleted.
 
-        A snapshot that is open ends with the rows: what comes after `ts` comes by the stream.
+        A snapshot that is open ends with the rows, and so does a block: what comes after `ts` comes by the stream.
         """
 
     def sweep(self, ref: TableRef, limit: int, *, soft: bool) -> int:

@@ -74,6 +74,7 @@ class MemoryDestination:
             known.kept = ts
         else:
             known.floor = ts
+            known.block = None
             self._end_snapshot(ref, known)
             self._remove(ref, 0, ts, soft=soft and on_drop is not OnDrop.DROP)
         if on_drop is OnDrop.DROP and not self.database.rows.get(ref):
