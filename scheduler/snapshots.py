@@ -1,7 +1,8 @@
 """First loads: planned as chunks in PostgreSQL, handed to the workers a few at a time, closed when all are loaded.
 
 A table that is read again, because the source replaced it or lost its history, is swept then: rows that were not met
-have no document any more.
+have no document any more. But only once the stream has come past what was read: what it still brings from before would
+make rows of deleted documents anew, and a drop that is still to come may have rows kept.
 """
 
 from __future__ import annotations
@@ -51,25 +52,30 @@ class Snapshots:
         self._clock = clock
         self._not_before: dict[TableRef, float] = {}
         """When a table is attended to again that a person must mend."""
+        self._loaded: dict[tuple[TableRef, int], int] = {}
+        """A cluster time at which a table that is read again, for its floor, had been read whole."""
         self._failures = Failures(self._metadata)
         self._log = get_logger(__name__).bind(schema=schema)
 
     def tick(self) -> bool:
         """One round; returns whether a first load is still open."""
         is_open = False
-        for table in self._metadata.tables(self._schema):
+        tables = self._metadata.tables(self._schema)
+        # The checkpoint stands still for a blocked table, perhaps for days.
+        stands = any(table.blocked for table in tables)
+        for table in tables:
             if table.snapshot.open:
-                is_open |= not self._attend_to(table)
+                is_open |= not self._attend_to(table, stands=stands)
         return is_open
 
-    def _attend_to(self, table: TableState) -> bool:
+    def _attend_to(self, table: TableState, *, stands: bool) -> bool:
         """What a person must mend in one table does not hold up the others; True: the snapshot is closed."""
         if self._clock() < self._not_before.get(table.ref, 0.0):
             return False
         try:
             if table.snapshot is SnapshotState.PLANNED:
                 self._plan(table.ref)
-            return self._go_on(table)
+            return self._go_on(table, stands=stands)
         except WarpError as error:
             if not stops_table(error):
                 raise
@@ -83,12 +89,14 @@ class Snapshots:
         if self._metadata.add_chunks(ref, chunks):
             self._log.info("first load planned", table=ref.table, chunks=len(chunks))
 
-    def _go_on(self, table: TableState) -> bool:
+    def _go_on(self, table: TableState, *, stands: bool) -> bool:
         """Wake workers for what is missing; True: nothing was, and the snapshot is closed."""
         ref = table.ref
         missing = self._metadata.missing_chunks(ref, CHUNKS_AT_ONCE)
         if missing:
             self._wakeups.revive([load_wakeup(ref, chunk) for chunk in missing], uuid4().hex[:16])
+            return False
+        if table.floor and not stands and not self._is_passed(table):
             return False
         if table.floor and (swept := self._destination.sweep(ref, SWEEP_ROWS, soft=self._soft(ref.table))):
             self._log.info("rows without a document swept", table=ref.table, rows=swept)
@@ -98,4 +106,14 @@ class Snapshots:
                 transaction.unblock(ref)
         if self._metadata.close_snapshot(ref):
             self._log.info("first load finished", table=ref.table)
+        self._loaded.pop((ref, table.floor), None)
         return True
+
+    def _is_passed(self, table: TableState) -> bool:
+        """Whether everything is applied that the source had when a table had been read whole."""
+        loaded = self._loaded.get((table.ref, table.floor))
+        if loaded is None:
+            loaded = self._loaded[table.ref, table.floor] = self._source.now()
+        state = self._metadata.schema(self._schema)
+        # Several changes may have one time: of the last of them only a later time says that it is applied.
+        return state is not None and state.checkpoint.ts > loaded

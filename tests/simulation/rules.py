@@ -11,6 +11,7 @@ import pytest
 
 from scheduler.backpressure import Backpressure
 from scheduler.pending import Pending
+from scheduler.snapshots import Snapshots
 from tests.simulation.weather import Weather, forecast
 from warp.change import BEGINNING, Partition, TableRef
 from warp.destinations.base import PartitionState
@@ -169,6 +170,11 @@ def _sweep(patch: _Patch) -> None:
     patch.setattr(MemoryDestination, "sweep", lambda self, ref, limit, *, soft: 0)
 
 
+def _passed(patch: _Patch) -> None:
+    """A table that is read again is swept although the stream has yet to bring what was before."""
+    patch.setattr(Snapshots, "_is_passed", lambda self, table: True)
+
+
 def _blocked(patch: _Patch) -> None:
     """Nobody knows that a table takes nothing: its changes are sent all the same."""
 
@@ -203,6 +209,7 @@ RULES = (
     Rule(leave_out=_last_letter, kind="letters", weather={"turns": 160}),
     Rule(leave_out=_floor, kind="upheavals"),
     Rule(leave_out=_sweep, kind="losses"),
+    Rule(leave_out=_passed, kind="upheavals", weather={"losses": 0.02, "breakage": 0.0, "turns": 160}),
     Rule(leave_out=_blocked, kind="breakage"),
     Rule(leave_out=_high_water_mark, weather={"outages": 0.0, "pauses": 0.1, "turns": 160}),
 )

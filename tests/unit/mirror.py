@@ -131,12 +131,14 @@ class Mirror:
 
     def catch_up(self, tailer: Tailer) -> None:
         """Load, send and apply everything that there is, and save the checkpoint."""
-        for _ in range(4):
+        for rounds in range(8):
             tailer.tick()
-            self.snapshots.tick()
+            is_open = self.snapshots.tick()
             self.reconcile.tick()
             self.work()
             self.advance(1.0)
+            if rounds >= 3 and not is_open:
+                break
         tailer.check()
 
     def insert(self, *numbers: int, **fields: Any) -> None:
