@@ -3,8 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# How many files of tests run at once: most tests wait. ATONCE=0: one test at a time, in pytest's own process (`--pdb`).
+ATONCE ?= 2
+# By file, as what is in one has much in common; in order, as the slow ones come first and many quick ones fill the end.
+SHARED_OUT := --dist loadfile --no-loadscope-reorder
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start processes by the hundred: each would compile all of the code anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test install-dev format lint type-check test-coverage example-init example-validate bench chaos simulate clean
@@ -16,7 +22,7 @@ demo: $(VENV)/installed-embedded ## mirror a live made-up shop with embedded ser
 	$(BIN)/cartridge-warp demo $(ARGS)
 
 test: lint type-check ## everything that must pass: linter, formatter, type checker, all tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(ATONCE) $(SHARED_OUT) $(ARGS)
 
 install-dev: $(VENV)/installed-dev ## install into .venv, editable, with all that development needs
 

@@ -1,4 +1,7 @@
-"""A round that is tried again for as long as the process lives: what it raises is said, kept and waited for."""
+"""A round that is tried again for as long as the process lives: what it raises is said, kept and waited for.
+
+Also what nobody foresaw: a process that died of it would meet it again at once, and serve nothing else meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from collections.abc import Callable
 from warp.errors import WarpError
 from warp.metadata.base import Metadata
 from warp.monitoring.failures import Failures
+from warp.monitoring.logging import get_logger
 from warp.retry import MENDED_SECONDS, Response, backoff, response
+from warp.traces import defect, trace
 
 
 class Attempts:
@@ -22,6 +27,7 @@ class Attempts:
         self._failures = Failures(metadata)
         self._on_error = on_error
         self._waits = backoff()
+        self._log = get_logger(__name__).bind(schema=schema)
 
     def __call__(self) -> float:
         """Do the round."""
@@ -33,5 +39,10 @@ class Attempts:
             # A stream that is invalid or lost is opened anew, or its schema read again, by the next round.
             lasting = response(error) in (Response.BLOCK, Response.HOLD, Response.ISOLATE)
             return MENDED_SECONDS if lasting else next(self._waits)
+        except Exception as error:
+            self._on_error()
+            self._log.error("a round failed by a defect", trace=trace(error))
+            self._failures.note(defect(error), self._schema, None, None)
+            return MENDED_SECONDS
         self._waits = backoff()
         return 0.0

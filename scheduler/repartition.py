@@ -24,6 +24,7 @@ class Repartition:
         self._wanted = wanted
         self._tables: dict[str, str] = {}
         """Each with the position its markers have reached: the stream must have been read past it."""
+        self._left_out: frozenset[str] = frozenset()
         self._log = get_logger(__name__).bind(schema=schema)
 
     def consider(self, table: str, positions: Mapping[int, str]) -> None:
@@ -32,16 +33,21 @@ class Repartition:
             self._tables[table] = max(positions.values())
 
     def leave_out(self, tables: Collection[str]) -> None:
-        """Nothing can be applied to these: they are not waited for."""
-        self._tables = {table: position for table, position in self._tables.items() if table not in tables}
+        """Nothing can be applied to these now: they are not waited for. The others are, also such as were left out."""
+        self._left_out = frozenset(tables)
 
     def due(self, position: str) -> bool:
         """Whether the stream, read up to that position, must stand still for it."""
-        return bool(self._tables) and position >= max(self._tables.values())
+        reached = [self._tables[table] for table in self._waiting]
+        return bool(reached) and position >= max(reached)
+
+    @property
+    def _waiting(self) -> list[str]:
+        return sorted(self._tables.keys() - self._left_out)
 
     def carry_out(self, router: Router, pending: Pending, position: str) -> bool:
         """Switch the tables of which nothing is pending; False: another tailer is ahead, this one must start over."""
-        for table in sorted(self._tables):
+        for table in self._waiting:
             if pending.holds(table):
                 continue
             before, of = router.partitions(table), self._wanted(table)

@@ -96,8 +96,10 @@ class Tailer:
         """
         if self._stream is None:
             self.start_over()
-        if self._clock() >= self._next_check:
+        if self._stream is not None and self._clock() >= self._next_check:
             self.check()
+        if self._stream is None:
+            return
         if self._backpressure.reached:
             self._metrics.paused.set(1)
             self._wait(FULL_SECONDS)
@@ -110,7 +112,10 @@ class Tailer:
             self._read()
 
     def start_over(self) -> None:
-        """Reopen the stream at the checkpoint, and continue each partition after its marker."""
+        """Reopen the stream at the checkpoint, and continue each partition after its marker.
+
+        Where the source has thrown away what follows the checkpoint, another one is made, and no stream is open yet.
+        """
         self.close()
         self._starts += 1
         self._epoch = f"{self._name}:{self._starts}"
@@ -121,7 +126,6 @@ class Tailer:
             self._stream = self._source.open_stream(self._schema, state.checkpoint)
         except StreamLost as lost:
             self._upheavals.history_lost(lost)
-            self.start_over()
             return
         self._blocked = self._metadata.blocked(self._schema)
         markers = self._metadata.markers(self._schema)

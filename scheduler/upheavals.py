@@ -100,8 +100,8 @@ class Upheavals:
         stream = self._source.open_stream(self._schema, None)
         start = stream.point
         stream.close()
-        # Not the point's: it may lie ahead of all that has happened, and so of the times at which tables are read.
-        floor = self._source.now()
+        # The point may lie ahead of all that has happened, and so of the times at which tables are read: but not far.
+        floor = max(self._source.now(), start.ts - 1)
         # Listed after the point: what is created later comes by the stream.
         present = {table.name for table in self._source.tables(self._schema)}
         for table in sorted(metadata.partitions(self._schema).keys() - present):
@@ -128,6 +128,10 @@ class Upheavals:
         ref = TableRef(self._schema, table)
         if self._destination.drop(ref, ts, settings.on_drop, soft=soft, cause=cause):
             self._log.warning("source table dropped", table=table, cause=cause, rows=settings.on_drop.value)
+            return
+        # Done before, perhaps just after another tailer had failed at it, which has blocked the table since.
+        with self._destination.transaction() as transaction:
+            transaction.unblock(ref)
 
     def _replaced(self, table: str, ts: int, cause: str) -> None:
         ref = TableRef(self._schema, table)

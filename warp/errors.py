@@ -90,6 +90,10 @@ class StreamInvalid(WarpError):
     """The source refuses the saved position, or ended the change stream."""
 
 
+class UpdatesLost(WarpError):
+    """The source dropped the table before the documents of some updates could be looked up."""
+
+
 class Transient(WarpError):
     """The server cannot do this now; the same attempt later can succeed. Nothing was changed."""
 

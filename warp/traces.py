@@ -9,7 +9,16 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from warp.errors import WarpError
+from warp.errors import Fatal, WarpError
+
+
+def defect(error: Exception) -> Fatal:
+    """What to say of an error that nobody foresaw: where it was raised, for whoever mends this program."""
+    where = trace(error).splitlines()[-2:]
+    return Fatal(
+        f"a defect of cartridge-warp: {type(error).__name__}, {where[0].strip()}",
+        remedy="report it, with the log of the process that says so",
+    )
 
 
 def trace(error: BaseException) -> str:

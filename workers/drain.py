@@ -12,12 +12,12 @@ from contextlib import suppress
 
 from structlog.contextvars import bound_contextvars
 
-from warp.errors import Fatal, WarpError
+from warp.errors import WarpError
 from warp.metadata.base import Metadata
 from warp.monitoring.failures import Failures
 from warp.process import Stop
 from warp.retry import LONGEST_SECONDS, MENDED_SECONDS, Response, backoff, response, stops_table
-from warp.traces import trace
+from warp.traces import defect, trace
 from warp.transport.base import Logs, Wakeup, Wakeups
 from workers.apply import Applier, Outcome
 from workers.snapshot import Loader
@@ -104,9 +104,9 @@ class Drain:
                     return
                 except WarpError as error:
                     failure = error
-                except Exception as defect:
-                    self._give_up(wakeup, correlation_id, _explained(defect))
-                    raise WorkFailed(trace(defect)) from None
+                except Exception as error:
+                    self._give_up(wakeup, correlation_id, defect(error))
+                    raise WorkFailed(trace(error)) from None
                 if response(failure) is not Response.WAIT:
                     self._give_up(wakeup, correlation_id, failure)
                     return
@@ -128,11 +128,3 @@ class Drain:
         """Let nobody be woken for it for a while."""
         with suppress(WarpError):  # the lease runs out sooner, by itself
             self._wakeups.postpone(wakeup, seconds)
-
-
-def _explained(defect: Exception) -> Fatal:
-    where = trace(defect).splitlines()[-2:]
-    return Fatal(
-        f"a defect of cartridge-warp: {type(defect).__name__}, {where[0].strip()}",
-        remedy="report it, with the worker's log",
-    )

@@ -29,6 +29,9 @@ class Report:
         if written.superseded:
             metrics.SUPERSEDED.labels(*ref).inc(written.superseded)
             self._log.info("dead letters are superseded", table=str(ref), letters=written.superseded)
+        if written.lost:
+            metrics.LOST.labels(*ref).inc(written.lost)
+            self._log.warning("updates are lost with their collection", table=str(ref), documents=written.lost)
         for (field, reason), values in written.kept.items():
             metrics.KEPT.labels(*ref, reason).inc(values)
             if (ref, field, reason) not in self._told and len(self._told) < MOST_TOLD:

@@ -52,7 +52,9 @@ class Loader:
         if bounds is None:
             return True
         loaded = 0
-        for piece in self._source.read(ref.schema, ref.table, bounds, self._source.now()):
+        # A member that is behind the others may not know yet what the stream began with, or of the replacement.
+        after = max(self._source.now(), self._destination.metadata.begins_at(ref))
+        for piece in self._source.read(ref.schema, ref.table, bounds, after):
             if not self._write(ref, chunk, piece, correlation_id):
                 return True
             loaded += len(piece.documents)

@@ -17,7 +17,7 @@ def write_all(
 ) -> tuple[Written, list[tuple[State, Poison]]]:
     """Put all states of documents; those that can never be had come back with the reason.
 
-    A batch with one of them is bisected: it costs log₂(n) further attempts.
+    A batch is bisected: one of them among n costs up to 2·log₂(n) further attempts, rounded up.
     """
     try:
         return put(states), []

@@ -64,31 +64,35 @@ class Writer:
                 self._report.evolved(ref, self._destination.evolve(ref, small.seen, soft_delete=soft, cause=cause))
 
     def write(
-        self, transaction: Transaction, ref: TableRef, final: Coalesced, *, tombstones: bool
+        self, transaction: Transaction, ref: TableRef, final: Coalesced, *, tombstones: bool, kept: int = 0
     ) -> tuple[Written, list[tuple[Write | Delete, Poison]]]:
         """Write what changes come to; documents that can never be stored, or deleted, come back with the reason.
 
+        The source dropped the table at `kept`, if ever: before that, a document that is missing counts as lost.
         Deletes first: where they leave tombstones, they take a lock that must come before those of rows.
         """
         settings = self._settings(ref)
         deletes = [Delete(change.key, change.ts) for change in final.deletes]
         whole = [Write(change.key, change.ts, change.record or {}) for change in final.whole]
+        lost = {change.key for change in final.lookups if change.ts < kept}
         done: list[Written] = []
         poison: list[tuple[Write | Delete, Poison]] = []
         shape = transaction.shape(ref)
         for writes in chain([whole], self._looked_up(ref, final.lookups)):
+            if lost:
+                lost -= {write.key for write in writes}
             shape = fitting(shape, writes, deletes, settings)
             if shape is None:
                 continue
             soft = settings.deletion_strategy == "soft"
-            deleted, kept = write_all(
+            deleted, undeleted = write_all(
                 partial(transaction.delete, ref, shape, soft=soft, tombstones=tombstones), deletes
             )
             deletes = []
             written, refused = write_all(partial(transaction.upsert, ref, shape), writes)
             done += [deleted, written]
-            poison += [*kept, *refused]
-        return merged(done), poison
+            poison += [*undeleted, *refused]
+        return merged([*done, Written(lost=len(lost))]), poison
 
     def _looked_up(self, ref: TableRef, changes: Sequence[Change]) -> Iterator[list[Write]]:
         """Updates with the document as it was at one time after them; what is missing then was deleted, and the stream

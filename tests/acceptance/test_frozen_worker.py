@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tests.acceptance.conftest import MakeMirror, MakeWriter
 from tests.support.endpoints import Endpoints
 from tests.support.mirror import Mirror
@@ -22,9 +24,8 @@ def test_a_worker_frozen_within_a_step_is_replaced(
     [mine] = eventually(lambda: _holders(mirror), what="the first within a step")
     second = mirror.fleet.worker(mirror.config)
     eventually(lambda: _holders(mirror) - {mine}, what="the second within a step")
-    mirror.freeze_when(
-        first, lambda: mine in _holders(mirror, "idle in transaction"), "the first between two statements of a step"
-    )
+    between = partial(_holds_between_statements, mirror, mine)
+    mirror.freeze_when(first, lambda: mirror.for_sure(between), "the first between two statements of a step")
     applied = mirror.applied()
     eventually(lambda: mirror.applied() > applied, TAKEN_OVER_SECONDS, what="the second applies")
     first.thaw()
@@ -42,3 +43,7 @@ def _holders(mirror: Mirror, *states: str) -> set[int]:
         "WHERE relation = 'cartridge_warp.sync_markers'::regclass AND mode = 'RowShareLock' AND granted"
     )
     return {pid for pid, state in held if not states or state in states}
+
+
+def _holds_between_statements(mirror: Mirror, session: int) -> bool:
+    return session in _holders(mirror, "idle in transaction")

@@ -28,7 +28,7 @@ def test_kill_in_mid_stream(
     mirror.start().wait_caught_up()
     process = VICTIMS[victim](mirror)
     if victim == "worker":
-        mirror.freeze_when(process, mirror.steps_under_way, "the worker within a step")
+        mirror.freeze_when(process, lambda: mirror.for_sure(mirror.steps_under_way), "the worker within a step")
     else:
         mirror.freeze_when(process, mirror.backlog, "changes waiting in the logs")
     process.kill()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -68,23 +67,33 @@ def test_redis_and_postgresql_behind_a_bad_network(
     _disturb(proxy, mirror, writer)
 
 
-def test_mongodb_behind_a_bad_network(
-    redis_url: str, pg_dsn: str, tmp_path: Path, proxies: Proxies, make_mirror: MakeMirror, make_writer: MakeWriter
-) -> None:
-    with ExitStack() as stack:
-        added: dict[int, Proxy] = {}
+@pytest.fixture
+def mongodb(tmp_path: Path, proxies: Proxies) -> Iterator[tuple[MongoReplicaSet, int, Proxy]]:
+    """A MongoDB that sends everybody to its proxy, and its port past that. It outlives the mirror's processes."""
+    added: dict[int, Proxy] = {}
 
-        def advertise(port: int) -> int:
-            added[port] = proxies.add(port)
-            return added[port].port
+    def advertise(port: int) -> int:
+        added[port] = proxies.add(port)
+        return added[port].port
 
-        mongodb = stack.enter_context(MongoReplicaSet(tmp_path / "mongodb", advertise=advertise))
+    with MongoReplicaSet(tmp_path / "mongodb", advertise=advertise) as replica_set:
         [(port, proxy)] = added.items()
-        behind = Endpoints(mongo_uri=mongodb.uri, redis_url=redis_url, pg_dsn=pg_dsn)
-        past = replace(behind, mongo_uri=f"mongodb://127.0.0.1:{port}/?directConnection=true")
-        writer = make_writer(past, "shop", seed=22)
-        writer.preload(100)
-        writer.start()
-        mirror = make_mirror(behind, "shop").start(workers=2)
-        mirror.wait_caught_up()
-        _disturb(proxy, mirror, writer)
+        yield replica_set, port, proxy
+
+
+def test_mongodb_behind_a_bad_network(
+    mongodb: tuple[MongoReplicaSet, int, Proxy],
+    redis_url: str,
+    pg_dsn: str,
+    make_mirror: MakeMirror,
+    make_writer: MakeWriter,
+) -> None:
+    replica_set, port, proxy = mongodb
+    behind = Endpoints(mongo_uri=replica_set.uri, redis_url=redis_url, pg_dsn=pg_dsn)
+    past = replace(behind, mongo_uri=f"mongodb://127.0.0.1:{port}/?directConnection=true")
+    writer = make_writer(past, "shop", seed=22)
+    writer.preload(100)
+    writer.start()
+    mirror = make_mirror(behind, "shop").start(workers=2)
+    mirror.wait_caught_up()
+    _disturb(proxy, mirror, writer)

@@ -41,8 +41,10 @@ def test_in_mid_stream(
     writer.start()
     mirror.start().wait_caught_up()
     process = PROCESSES[which](mirror)
-    at_work = mirror.steps_under_way if which == "worker" else mirror.backlog
-    mirror.freeze_when(process, at_work, "changes under way")
+    if which == "worker":
+        mirror.freeze_when(process, lambda: mirror.for_sure(mirror.steps_under_way), "the worker within a step")
+    else:
+        mirror.freeze_when(process, mirror.backlog, "changes waiting in the logs")
     _ends_in_order(process)
     process.restart()
     mirror.wait_applied(500)

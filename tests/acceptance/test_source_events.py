@@ -84,6 +84,34 @@ _COLUMNS = (
 )
 
 
+def test_kept_rows_are_as_last_applied_and_the_updates_that_they_lack_are_noted(
+    endpoints: Endpoints, schema: str, database: Database[dict[str, Any]], make_mirror: MakeMirror
+) -> None:
+    mirror = make_mirror(endpoints, {"name": schema, "on_drop": "keep"})
+    side = database["side"]
+    side.insert_many([{"_id": number, "v": "old"} for number in range(5)])
+    mirror.start().wait_caught_up()
+    assert mirror.workers[0].terminate() == 0
+    side.update_one({"_id": 1}, {"$set": {"v": "lost"}})
+    side.replace_one({"_id": 2}, {"v": "replaced"})
+    side.delete_one({"_id": 3})
+    side.update_one({"_id": 4}, {"$set": {"v": "deleted then"}})
+    side.delete_one({"_id": 4})
+    side.insert_many([{"_id": number, "v": "new"} for number in (5, 6)])
+    side.update_one({"_id": 6}, {"$set": {"v": "lost"}})
+    side.drop()
+    eventually(lambda: _audit(mirror, "side"), what="the drop noted")
+    mirror.workers[0].restart()
+    mirror.wait_caught_up()
+    rows = mirror.query(f'SELECT _id, v FROM "{schema}".side ORDER BY 1')
+    assert rows == [(0, "old"), (1, "old"), (2, "replaced"), (5, "new")]
+    code, report = verify(mirror.config)
+    [found] = report["tables"]
+    assert (code, found["source_documents"], found["target_rows"], found["kept_rows"]) == (0, 0, 0, 4)
+    noted = mirror.query("SELECT table_name, error_class, occurrences FROM cartridge_warp.error_log")
+    assert noted == [("side", "UpdatesLost", 2)]
+
+
 def test_rows_of_a_dropped_collection_are_marked_where_deletes_are_soft(
     endpoints: Endpoints, schema: str, database: Database[dict[str, Any]], make_mirror: MakeMirror
 ) -> None:

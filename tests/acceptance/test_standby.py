@@ -75,15 +75,20 @@ def test_scheduler_in_mid_load(
     assert second.running
 
 
-def test_web(endpoints: Endpoints, schema: str, make_mirror: MakeMirror) -> None:
+@pytest.mark.parametrize("failure", FAILURES)
+def test_web(failure: str, endpoints: Endpoints, schema: str, make_mirror: MakeMirror) -> None:
     mirror = make_mirror(endpoints, schema).start()
     mirror.wait_caught_up()
     first, second = (mirror.fleet.start(mirror.config, "web", "--port", "0") for _ in range(2))
     addresses = [_address(first), _address(second)]
     for address in addresses:
         eventually(partial(_ready, address), what="every server and the tailer reached")
-    first.kill()
+    fail, _ = FAILURES[failure]
+    fail(first)
     assert _ready(addresses[1])
+    if first.running:
+        first.thaw()
+        eventually(partial(_ready, addresses[0]), what="the first answers again")
 
 
 def _address(web: Process) -> str:

@@ -21,7 +21,15 @@ class Entry:
     lasted: float
     """Seconds from its beginning to its end."""
     recovery: float | None
-    """Seconds from its end until all that was written then was visible; None where that did not come in time."""
+    """Seconds from its end until all that was written then was visible; None where nobody waited any longer."""
+
+    @property
+    def failure(self) -> str | None:
+        """What is wrong with the recovery, if anything is."""
+        limit = self.drawn.fault.limit
+        if self.recovery is not None and self.lasted + self.recovery <= limit:
+            return None
+        return f"not recovered {limit:.0f} s after its beginning: {self}"
 
     def __str__(self) -> str:
         recovery = "NOT RECOVERED" if self.recovery is None else f"recovered in {self.recovery:.1f} s"

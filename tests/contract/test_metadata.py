@@ -190,6 +190,29 @@ def test_an_error_is_kept_once_with_how_often_and_when_it_was_met(target: Destin
     assert metadata.errors("nowhere", 10) == []
 
 
+def test_an_error_that_is_noted_within_a_transaction_is_kept_with_it(target: DestinationBench) -> None:
+    metadata = target.destination.metadata
+
+    def note(times: int, *, gives_up: bool = False) -> None:
+        with target.destination.transaction() as transaction:
+            transaction.log_error(ORDERS, Fatal("no privilege", remedy="grant it"), times, f"c{times}")
+            if gives_up:
+                raise _GivesUp
+
+    with pytest.raises(_GivesUp):
+        note(4, gives_up=True)
+    assert metadata.errors("shop", 10) == []
+    note(2)
+    note(3)
+    [kept] = metadata.errors("shop", 10)
+    assert (kept.table, kept.error_class, kept.error, kept.remedy) == ("orders", "Fatal", "no privilege", "grant it")
+    assert (kept.correlation_id, kept.occurrences) == ("c3", 5)
+
+
+class _GivesUp(Exception):
+    pass
+
+
 def test_the_errors_of_dead_letters_are_kept_with_them(target: DestinationBench) -> None:
     _begin(target)
 

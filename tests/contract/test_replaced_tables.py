@@ -47,6 +47,17 @@ def _finish(target: DestinationBench) -> None:
             transaction.finish_chunk(REF, chunk)
 
 
+def test_a_table_is_read_as_of_its_floor_or_later(target: DestinationBench) -> None:
+    make_table(target)
+    metadata = target.destination.metadata
+    (state,) = [schema for schema in [metadata.schema(REF.schema)] if schema]
+    assert metadata.begins_at(REF) == state.start_ts - 1
+    assert metadata.begins_at(TableRef(REF.schema, "unknown")) == 0
+    floor = state.start_ts + 20
+    assert _replace(target, floor)
+    assert metadata.begins_at(REF) == floor
+
+
 def test_a_replaced_table_is_planned_again_whatever_its_snapshot_was(target: DestinationBench) -> None:
     make_table(target)
     assert _replace(target, 20)

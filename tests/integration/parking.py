@@ -23,7 +23,7 @@ from workers.replay import Replayer
 from workers.report import Report
 
 TABLE = "items"
-REFUSED = 13
+REFUSED = 77007700
 """A value of `v` that the constraint forbids."""
 
 

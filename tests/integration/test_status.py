@@ -191,6 +191,15 @@ def test_the_headroom_is_what_the_oplog_reaches_back(read: Read) -> None:
 
 
 @pytest.mark.usefixtures("begun")
+def test_a_headroom_that_is_unknown_is_said_with_what_to_do(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warp.sources.mongodb.source.MongoSource.headroom_seconds", lambda self, ts: None)
+    status = read()
+    assert status.oplog_headroom_seconds is None
+    [note] = status.notes
+    assert "grant clusterMonitor" in note
+
+
+@pytest.mark.usefixtures("begun")
 def test_while_redis_is_away_the_backlog_is_unknown(config_file: ConfigFile) -> None:
     with refusing_port() as port:
         config = load_config(config_file(redis={"connection_string": f"redis://:hunter2@127.0.0.1:{port}/0"}), {})

@@ -1,4 +1,4 @@
-"""What every run needs of its process: small chunks, no logs, and no chance beside the seed."""
+"""What every run needs of its process: small chunks, no logs, no chance beside the seed, and defects that are seen."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
+from typing import NoReturn
 from unittest.mock import patch
 
 import structlog
@@ -20,5 +21,11 @@ def simulated() -> Iterator[None]:
         patches.callback(structlog.reset_defaults)
         patches.enter_context(patch("scheduler.snapshots.CHUNK_DOCUMENTS", 3))
         patches.enter_context(patch("scheduler.snapshots.CHUNKS_AT_ONCE", 2))
+        patches.enter_context(patch("scheduler.attempts.defect", _crash))
         patches.enter_context(patch("warp.retry.random", SimpleNamespace(Random=lambda: random.Random(0))))
         yield
+
+
+def _crash(error: Exception) -> NoReturn:
+    """A process would live on, and try again for ever."""
+    raise error

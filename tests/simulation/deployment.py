@@ -105,8 +105,11 @@ class Deployment:
             self._restart(actor)
 
     def bloated(self) -> Iterator[str]:
-        """Tailers that remember more than may lie in the logs, and in those of blocked tables."""
-        most = (self._settings.high_water_mark + BATCH_BYTES) * (2 if self._weather.breakage else 1)
+        """Tailers that remember more than may lie in the logs, and in those of blocked tables.
+
+        Twice as much: what is applied between their look at the markers and that at the logs, they learn by the next.
+        """
+        most = (self._settings.high_water_mark + BATCH_BYTES) * (3 if self._weather.breakage else 2)
         for name, tailer in self._crew.tailers.items():
             if tailer._pending.size > most:
                 yield f"{name} remembers {tailer._pending.size} bytes"

@@ -41,13 +41,17 @@ _CHANGING_METADATA = (
 
 
 class ForgetfulSource(MemorySource):
-    """May refuse a resume token: then the stream begins at the token's time, and some changes come once more."""
+    """May refuse a resume token: then the stream begins at the token's time, and some changes come once more.
 
-    def __init__(self, rng: random.Random, trace: Trace, *, refused: float, **options: Any) -> None:
-        super().__init__(**options)
+    Whoever answers a read, or says what time it is, may be behind.
+    """
+
+    def __init__(self, rng: random.Random, trace: Trace, *, refused: float, behind: float, **options: Any) -> None:
+        super().__init__(behind=self._missed, **options)
         self._rng = rng
         self._trace = trace
         self._refused = refused
+        self._rate_behind = behind
 
     def open_stream(self, schema: str, after: StreamPoint | None) -> MemoryStream:
         stream = super().open_stream(schema, after)
@@ -55,6 +59,14 @@ class ForgetfulSource(MemorySource):
             self._trace.note("a resume token is refused")
             stream.point = StreamPoint(position=f"{after.ts:016x}", ts=after.ts)
         return stream
+
+    def _missed(self) -> int:
+        """How many changes whoever answers has yet to hear of."""
+        if self._rng.random() >= self._rate_behind:
+            return 0
+        missed = self._rng.choice((1, 3, 20))
+        self._trace.note(f"the member that answers has not heard of {missed} changes")
+        return missed
 
 
 class FragileDestination(MemoryDestination):
@@ -82,7 +94,9 @@ class FragileDestination(MemoryDestination):
             self._sessions.closed()
 
     def drop(self, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:
-        drop = super().drop if on_drop is OnDrop.KEEP else self._drop
+        known = self.database.known.get(ref)
+        is_done = known is not None and known.floor >= ts
+        drop = super().drop if is_done or on_drop is OnDrop.KEEP else self._drop
         return bool(drop(ref, ts, on_drop, soft=soft, cause=cause))
 
     def end_stalled(self, seconds: float) -> int:

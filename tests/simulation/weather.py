@@ -47,6 +47,8 @@ class Weather:
     """The source throws its history away in a turn."""
     breakage: float
     """Nothing can be applied to a table from a turn on, until a person mends it."""
+    behind: float
+    """Whoever answers a read, or says what time it is, has not heard of the newest changes."""
 
 
 _KINDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -98,6 +100,7 @@ def forecast(seed: int, kind: str = "any", **changed: Any) -> Weather:
         upheavals=rng.choice((0.0, 0.0, 0.0, 0.05)),
         losses=rng.choice((0.0, 0.0, 0.0, 0.0, 0.01)),
         breakage=rng.choice((0.0, 0.0, 0.0, 0.0, 0.01)),
+        behind=rng.choice((0.0, 0.2, 0.5)),
     )
     return replace(drawn, **{**_KINDS[kind], **changed})
 

@@ -50,6 +50,7 @@ class World:
             rng,
             self.trace,
             refused=self.weather.refused,
+            behind=self.weather.behind,
             clock=self._clock,
             hook=self._hook,
             batch=rng.choice((1, 4, 20)),

@@ -18,6 +18,9 @@ from tests.support.writer import Writer
 from warp.config import Config, load_config
 from warp.connections import Connections, open_connections
 
+_LOOKS = 20
+"""Far more than one, which may come before PostgreSQL has read what is there."""
+
 
 class Mirror:
     """A fleet that mirrors some schemas between given servers."""
@@ -36,6 +39,7 @@ class Mirror:
         self.config = write_config(config, endpoints, schemas, **settings)
         self.names = [schema.name for schema in self.settings.schemas]
         self.looking: Connections = open_connections(self.settings)
+        self._session: psycopg.Connection | None = None
 
     @property
     def settings(self) -> Config:
@@ -95,9 +99,26 @@ class Mirror:
         return int(number)
 
     def query(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Rows of the target."""
-        with psycopg.connect(self.endpoints.pg_dsn) as connection:
-            return connection.execute(query.encode(), values or None).fetchall()
+        """Rows of the target. A session that PostgreSQL has ended is replaced, by one that may be refused in turn."""
+        try:
+            return self._ask(query, values)
+        except psycopg.OperationalError:
+            if self._session is None:
+                raise
+            self._leave()
+            return self._ask(query, values)
+
+    def _ask(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        # One session for all: tests ask every few milliseconds, and to open one costs as much as a hundred questions.
+        if self._session is None:
+            # Nothing prepared: tables change their columns between two questions.
+            self._session = psycopg.connect(self.endpoints.pg_dsn, autocommit=True, prepare_threshold=None)
+        return self._session.execute(query.encode(), values or None).fetchall()
+
+    def _leave(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
     def checkpoint(self) -> str:
         """The saved position; the beginning before there is one."""
@@ -114,6 +135,10 @@ class Mirror:
 
     def _saved_since(self, before: list[tuple[Any, ...]]) -> bool:
         return all(now != then for now, then in zip(self._saved_at(), before, strict=True))
+
+    def for_sure(self, condition: Callable[[], object]) -> bool:
+        """Whether it holds in look after look at PostgreSQL: what a frozen process had sent has arrived by the last."""
+        return all(condition() for _ in range(_LOOKS))
 
     def freeze_when(
         self, process: Process, condition: Callable[[], object], what: str, deadline: float = DEADLINE_SECONDS
@@ -156,4 +181,5 @@ class Mirror:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leave()
         self.looking.close()

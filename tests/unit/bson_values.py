@@ -27,8 +27,12 @@ INT32 = st.integers(-(2**31), 2**31 - 1)
 INT64 = st.integers(-(2**63), 2**63 - 1)
 DECIMALS = st.one_of(
     st.sampled_from(("NaN", "Infinity", "-Infinity", "-0", "0E+3", "1E+6000", "1E-6000", "8", "8.0", "80E-1", "0.10")),
+    st.sampled_from(("sNaN", "-sNaN", "-NaN", "1.000000000000000030378602842700367E+40")),
     st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**20), max_value=10**20).map(str),
+    st.builds("{}E{}".format, st.integers(10**33, 10**34 - 1), st.integers(-6176, 6111)),
+    st.builds("{}E-34".format, st.integers(10**33, 10**33 + 3)),
 ).map(Decimal128)
+"""Also with all of their 34 digits, and such as differ in the last one only."""
 DATES = st.one_of(
     st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(
         lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)

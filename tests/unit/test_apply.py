@@ -300,3 +300,42 @@ def test_a_key_that_looks_like_another_is_another() -> None:
     mirror.applier().step(PARTITION)
     assert mirror.database.rows[REF].keys() == {key(8), Key(KeyKind.STRING, "8")}
     assert mirror.identical()
+
+
+def _lost(mirror: Mirror) -> list[tuple[str, int]]:
+    return [(error.error_class, error.occurrences) for error in mirror.metadata.errors(SCHEMA, 10)]
+
+
+def test_updates_that_are_lost_with_their_collection_are_noted_with_the_step() -> None:
+    mirror = _sent(Mirror())
+    mirror.applier().step(PARTITION)
+    tailer = mirror.tailer()
+    mirror.insert(4, 5, v=1)
+    for number in (1, 4):
+        mirror.source.update(SCHEMA, TABLE, number, v=2)
+    mirror.source.update(SCHEMA, TABLE, 2, v=2)
+    mirror.source.delete(SCHEMA, TABLE, 2)
+    mirror.source.drop(SCHEMA, TABLE)
+    tailer.tick()
+    mirror.fail["destination.commit"] = [Transient("not now")]
+    with pytest.raises(Transient):
+        mirror.applier().step(PARTITION)
+    assert _lost(mirror) == []
+    mirror.applier().step(PARTITION)
+    assert _lost(mirror) == [("UpdatesLost", 2)], "documents 1 and 4"
+    assert {key: row.fields["v"] for key, row in mirror.database.rows[REF].items()} == {key(1): 1, key(3): 1, key(5): 1}
+
+
+def test_a_document_that_was_deleted_a_moment_later_is_not_lost() -> None:
+    mirror = _sent(Mirror(batch_size=1))
+    mirror.source.drop(SCHEMA, TABLE)
+    mirror.catch_up(mirror.tailer())
+    mirror.insert(7, 8, v=1)
+    mirror.catch_up(mirror.tailer())
+    tailer = mirror.tailer()
+    mirror.source.update(SCHEMA, TABLE, 7, v=2)
+    mirror.source.delete(SCHEMA, TABLE, 7)
+    tailer.tick()
+    while mirror.applier().step(PARTITION) is Outcome.APPLIED:
+        pass
+    assert (_lost(mirror), sorted(mirror.rows())) == ([], ["8"])

@@ -187,6 +187,22 @@ def test_the_number_of_partitions_of_other_tables_can_change_meanwhile() -> None
     assert mirror.identical("carts")
 
 
+def test_the_number_of_partitions_of_a_table_changes_once_it_takes_changes_again() -> None:
+    """Also where nothing was kept back, so that no start-over looks at the settings again."""
+    mirror, tailer = _begun()
+    _block(mirror)
+    tailer.close()
+    mirror.partitions = 2
+    again = mirror.tailer()
+    for _ in range(3):
+        _round(mirror, again)
+    assert mirror.metadata.partitions(SCHEMA)[TABLE] == 1
+    _unblock(mirror)
+    for _ in range(3):
+        _round(mirror, again)
+    assert mirror.metadata.partitions(SCHEMA)[TABLE] == 2
+
+
 def test_a_blocked_table_that_the_source_drops() -> None:
     mirror, tailer = _begun()
     _block(mirror)

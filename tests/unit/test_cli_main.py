@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,6 +45,39 @@ def run_raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Result
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(COMMANDS, "broken", LazyCommand(module.__name__, "broken", ""))
     return run("broken")
+
+
+_TERMINATED_AT_IMPORT = """
+import os, signal, sys
+from warp.cli.main import main
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGTERM)
+sys.meta_path.insert(0, Finder())
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("command", ["tailer", "worker", "scheduler", "web"])
+def test_sigterm_while_a_process_is_being_imported_is_no_failure(command: str) -> None:
+    """There is nothing yet that could end in order."""
+    assert _terminated_at_import(command) == 0
+
+
+def test_sigterm_ends_what_was_to_come_to_an_end_by_itself_as_ever() -> None:
+    assert _terminated_at_import("verify") == -signal.SIGTERM
+
+
+def _terminated_at_import(command: str) -> int:
+    arguments = [sys.executable, "-c", _TERMINATED_AT_IMPORT, COMMANDS[command].module, command]
+    return subprocess.run(arguments, check=False).returncode
+
+
+def test_the_handlers_of_the_caller_are_left_as_they_were() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert run("worker", "--help").exit_code == 0
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_help_lists_every_command_and_names_the_exit_codes() -> None:

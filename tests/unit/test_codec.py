@@ -11,10 +11,10 @@ import bson
 import orjson
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tests.unit import jsonb
+from tests.unit import jsonb, raw_bson
 from tests.unit.bson_values import DECIMALS, DOCUMENTS, DOUBLES, IDENTITIES, INT64
 from warp.change import Key, KeyKind
 from warp.sources.base import StoredJson
@@ -55,9 +55,10 @@ def test_keys_by_kind(identity: Any, key: Key) -> None:
         [2.0**70, Decimal128(str(2**70))],
         [-(2**63), Int64(-(2**63)), -(2.0**63)],
         [{"a": 8, "b": [1.0]}, {"a": 8.0, "b": [1]}, {"a": Decimal128("8"), "b": [Int64(1)]}],
-        [float("nan"), Decimal128("NaN")],
         [float("inf"), Decimal128("Infinity")],
         [float("-inf"), Decimal128("-Infinity")],
+        [float("nan"), Decimal128("NaN"), Decimal128("-NaN"), Decimal128("sNaN")],
+        [{"n": 1.5}, {"n": Decimal128("1.50")}],
     ],
     ids=lambda equal: str(equal[0]),
 )
@@ -80,6 +81,9 @@ def test_values_that_mongodb_holds_equal_are_one_key_in_one_partition(equal: lis
         (b"x", Binary(b"x", 5)),
         (Int64(2**53 + 1), float(2**53)),
         (0.1, Decimal128("0.1")),
+        (Decimal128("0.1234567890123456789012345678901234"), Decimal128("0.1234567890123456789012345678901235")),
+        (1e40, Decimal128("1.000000000000000030378602842700367E+40")),
+        ({"n": Decimal128("1E+40")}, {"n": Decimal128("1.000000000000000000000000000000001E+40")}),
         (datetime(1970, 1, 1), 0),
         ("", None),
     ],
@@ -97,16 +101,32 @@ def test_a_key_gives_back_an_equal_identity(identity: Any) -> None:
     assert _hash(again) == _hash(identity) == hash_of(key)
 
 
-@given(INT64, DOUBLES, DECIMALS)
-def test_numbers_are_one_key_exactly_where_they_are_equal(whole: int, double: float, decimal: Decimal128) -> None:
-    exact = decimal.to_decimal()
-    assume(exact.is_finite() and double == double and abs(double) != float("inf"))
+@given(INT64, DOUBLES, DECIMALS, DECIMALS)
+@example(0, 1e40, Decimal128("1.000000000000000030378602842700367E+40"), Decimal128("1E+40"))
+@example(0, 0.1, Decimal128("0.1000000000000000000000000000000001"), Decimal128("0.1000000000000000000000000000000002"))
+def test_numbers_are_one_key_exactly_where_they_are_equal(
+    whole: int, double: float, decimal: Decimal128, another: Decimal128
+) -> None:
+    """As mongod does, which compares a double with a Decimal128 by all of the double's digits."""
+    exact, others = decimal.to_decimal(), another.to_decimal()
+    assume(exact.is_finite() and others.is_finite() and double == double and abs(double) != float("inf"))
     numbers: list[tuple[Any, Any]] = [(Int64(whole), Decimal(whole)), (double, Decimal(double)), (decimal, exact)]
-    numbers += [(float(whole), Decimal(float(whole))), (Decimal128(str(whole)), Decimal(whole))]
+    numbers += [(float(whole), Decimal(float(whole))), (Decimal128(str(whole)), Decimal(whole)), (another, others)]
     for one, its in numbers:
         for other, value in numbers:
             assert (key_of(one) == key_of(other)) == (its == value)
             assert its != value or _hash(one) == _hash(other)
+
+
+@given(raw_bson.VALUES)
+@example((0x13, bytes(14) + b"\x00\x7e"))  # a signalling NaN
+@example((0x0E, b"\x02\0\0\0\xff\0"))  # a symbol that is not UTF-8
+def test_every_identity_has_a_key_and_a_partition_and_every_value_goes_into_a_record(value: tuple[int, bytes]) -> None:
+    raw = raw_bson.document([(b"_id", value)])
+    key = key_of(bson.decode(raw, OPTIONS)["_id"])
+    assert key_hash(raw) == hash_of(key)
+    fields = bson.decode(raw_bson.document([(b"f", value)]), OPTIONS)
+    assert record_of(fields, suspicious=True).keys() == {"f"}
 
 
 def test_only_the_identity_counts_for_the_partition() -> None:

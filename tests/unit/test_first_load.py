@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,6 +13,7 @@ from warp.change import BEGINNING
 from warp.errors import Fatal, Transient
 from warp.metadata.base import SnapshotState
 from warp.retry import MENDED_SECONDS
+from warp.sources.base import Chunk, Piece
 from warp.transport.base import load_wakeup
 
 
@@ -32,6 +33,24 @@ def _planned(documents: int = 10, *, piece: int = 2) -> Mirror:
 
 def _always() -> bool:
     return True
+
+
+def test_a_load_reads_nothing_from_before_the_stream_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the time is for the member of the source that happens to answer."""
+    mirror = _planned(1)
+    state = mirror.metadata.schema(SCHEMA)
+    assert state is not None
+    asked: list[int] = []
+    read = mirror.source.read
+
+    def noting(schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
+        asked.append(after)
+        return read(schema, table, chunk, after)
+
+    monkeypatch.setattr(mirror.source, "now", lambda: state.start_ts - 1000)
+    monkeypatch.setattr(mirror.source, "read", noting)
+    mirror.work()
+    assert asked == [state.start_ts - 1]
 
 
 def test_a_load_is_planned_as_chunks_and_workers_are_woken_for_them() -> None:

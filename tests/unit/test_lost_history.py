@@ -220,3 +220,19 @@ def test_the_loss_is_told_as_an_error_and_the_stream_is_opened_again() -> None:
     again.close()
     mirror.catch_up(again)
     _assert_identical(mirror)
+
+
+def test_history_that_is_lost_faster_than_tables_are_noted_is_tried_again_for_ever() -> None:
+    mirror, tailer = _begun()
+    tailer.finish()
+    _live_on(mirror)
+    again = mirror.tailer()
+    for _ in range(3):
+        mirror.meanwhile["metadata.save_checkpoint"] = [mirror.source.lose_history]
+        mirror.advance(1)
+        mirror.insert(*range(90, 99))
+        for number in range(90, 99):
+            mirror.source.delete(SCHEMA, TABLE, number)
+        again.tick()
+    mirror.catch_up(again)
+    _assert_identical(mirror)

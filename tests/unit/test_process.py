@@ -64,7 +64,7 @@ import signal, sys
 from warp.monitoring.logging import configure_logging
 from warp.process import Stop
 configure_logging("INFO", "json", process="test")
-Stop().install(within=0.1, status=int(sys.argv[1]))
+Stop().install(within=float(sys.argv[2]), status=int(sys.argv[1]))
 print("up", flush=True)
 """
 _IN_PYTHON = "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()"
@@ -92,14 +92,14 @@ def test_other_signals_do_not_end_it() -> None:
 
 
 def test_a_process_that_ends_by_itself_is_left_alone() -> None:
-    ended, said = _signalled(_STUCK + "signal.pause(); sys.exit(5)", signal.SIGTERM, 0)
+    ended, said = _signalled(_STUCK + "signal.pause(); sys.exit(5)", signal.SIGTERM, 0, within=30.0)
     assert ended == 5
     assert not said
 
 
-def _signalled(code: str, number: signal.Signals | None, status: int) -> tuple[int, str]:
+def _signalled(code: str, number: signal.Signals | None, status: int, *, within: float = 0.1) -> tuple[int, str]:
     """The exit code of a process that gets a signal once it is up, and what it wrote on stderr."""
-    command = [sys.executable, "-c", code, str(status)]
+    command = [sys.executable, "-c", code, str(status), str(within)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

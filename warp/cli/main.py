@@ -1,8 +1,12 @@
 """The group of commands: it finds a command without importing the others, and turns errors into exit codes."""
 
 import logging
+import os
+import signal
+import threading
 import traceback
 from importlib import import_module
+from types import FrameType
 from typing import Any, NamedTuple
 
 import click
@@ -20,6 +24,8 @@ class LazyCommand(NamedTuple):
     module: str
     attribute: str
     short_help: str
+    serves: bool = False
+    """It runs until SIGTERM: that is no failure, whenever it comes."""
 
 
 COMMANDS = {
@@ -27,10 +33,10 @@ COMMANDS = {
     "validate": LazyCommand("warp.cli.configure", "validate", "Check the configuration and say what it means"),
     "migrate": LazyCommand("warp.cli.migrate", "migrate", "Create or update the metadata tables"),
     "run": LazyCommand("warp.cli.run", "run", "Run every process in the foreground, supervised"),
-    "tailer": LazyCommand("warp.cli.processes", "tailer", "Run one schema's tailer"),
-    "worker": LazyCommand("warp.cli.processes", "worker", "Run a worker"),
-    "scheduler": LazyCommand("warp.cli.processes", "scheduler", "Run the scheduler"),
-    "web": LazyCommand("warp.cli.web", "web", "Serve the RQ dashboard, health and metrics"),
+    "tailer": LazyCommand("warp.cli.processes", "tailer", "Run one schema's tailer", serves=True),
+    "worker": LazyCommand("warp.cli.processes", "worker", "Run a worker", serves=True),
+    "scheduler": LazyCommand("warp.cli.processes", "scheduler", "Run the scheduler", serves=True),
+    "web": LazyCommand("warp.cli.web", "web", "Serve the RQ dashboard, health and metrics", serves=True),
     "status": LazyCommand("warp.cli.status", "status", "Say how every schema and table stands"),
     "verify": LazyCommand("warp.cli.verify", "verify", "Compare every document of both sides"),
     "dlq": LazyCommand("warp.cli.dlq", "dlq", "Look at dead letters, replay or discard them"),
@@ -44,10 +50,12 @@ class LazyGroup(click.Group):
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
         entry = COMMANDS[cmd_name]
+        if entry.serves:
+            _end_on_sigterm(ctx)
         command: click.Command = getattr(import_module(entry.module), entry.attribute)
         return command
 
@@ -63,6 +71,23 @@ class LazyGroup(click.Group):
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
+
+
+def _end_on_sigterm(ctx: click.Context) -> None:
+    """Until the command has a handler of its own: imports and configuration take a second, and nothing is begun yet."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+
+    def give_back() -> None:
+        if signal.getsignal(signal.SIGTERM) is _end:
+            signal.signal(signal.SIGTERM, before)
+
+    ctx.call_on_close(give_back)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    os._exit(0)  # no exception: an import may take one for a missing module
 
 
 def _explain(error: WarpError) -> None:

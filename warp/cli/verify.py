@@ -106,7 +106,7 @@ def _show(console: Console, results: Sequence[TableResult]) -> None:
     console.print(table)
     for result in results:
         if result.kept_rows:
-            kept = f"{result.kept_rows:,} rows are kept of what the source dropped"
+            kept = f"{result.kept_rows:,} rows are kept of what the source dropped, as last applied"
             console.print(Text(f"{visible(f'{result.schema}.{result.table}')}: {kept}"), soft_wrap=True)
         if result.error:
             console.print(Text(f"{result.schema}.{result.table}: not compared: {result.error}", "red"), soft_wrap=True)

@@ -34,6 +34,8 @@ class Written:
     """Values kept in `_extra`, by field and reason."""
     superseded: int = 0
     """Open dead letters of these documents that this made void."""
+    lost: int = 0
+    """Documents of kept rows whose last update could not be looked up any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ class PartitionState:
     snapshot_open: bool
     floor: int = 0
     """Changes before this cluster time are void: the source dropped or replaced the table then."""
+    kept: int = 0
+    """The source dropped the table then, and the rows from before were kept."""
     blocked: bool = False
     """The metadata says that nothing can be applied to the table."""
 
@@ -124,6 +128,9 @@ class Transaction(Protocol):
     def fail_letter(self, number: int, error: WarpError, traceback: str) -> None:
         """Note that the replay of a locked dead letter failed again: it stays open, with the error of this attempt."""
 
+    def log_error(self, ref: TableRef, error: WarpError, times: int, correlation_id: str) -> None:
+        """`Metadata.log_error`, as part of this transaction, for an error that was met so many times."""
+
     def unblock(self, ref: TableRef) -> None:
         """Note that the table takes changes again."""
 
@@ -157,7 +164,7 @@ class Destination(Protocol):
         """The source dropped a table at `ts`: do with its rows from before then as `on_drop` says, in a transaction of
         its own, and note that in the audit log. False: that was done before. `soft`: rows are marked, not deleted.
 
-        A snapshot that is open ends with the rows, and so does a block: what comes after `ts` comes by the stream.
+        A snapshot that is open ends with the rows: what comes after `ts` comes by the stream. A block ends in any case.
         """
 
     def sweep(self, ref: TableRef, limit: int, *, soft: bool) -> int:
@@ -201,4 +208,5 @@ def merged(results: Sequence[Written]) -> Written:
         total.stale += result.stale
         total.kept.update(result.kept)
         total.superseded += result.superseded
+        total.lost += result.lost
     return total

@@ -205,6 +205,12 @@ class Metadata(Protocol):
     def missing_chunks(self, ref: TableRef, limit: int) -> list[int]:
         """The first chunks of a snapshot that are not loaded. A chunk's number is never given to another one."""
 
+    def begins_at(self, ref: TableRef) -> int:
+        """The least cluster time as of which a snapshot may read documents: what came after it, the stream brings.
+
+        Just before the schema's stream began; or when the table was replaced.
+        """
+
     def close_snapshot(self, ref: TableRef) -> bool:
         """Close a snapshot whose chunks are all loaded, and drop its tombstones; False: it is not, or was closed."""
 

@@ -23,6 +23,19 @@ _RECORD = (
 )
 
 
+def keep(
+    connection: psycopg.Connection,
+    schema: str,
+    table: str | None,
+    error: Exception,
+    remedy: str | None,
+    correlation_id: str | None,
+    times: int = 1,
+) -> None:
+    """Keep an error that was met so many times."""
+    connection.execute(_RECORD, [schema, table, type(error).__name__, str(error), remedy, correlation_id, times])
+
+
 def record(
     connection: psycopg.Connection,
     schema: str,
@@ -31,8 +44,8 @@ def record(
     remedy: str | None,
     correlation_id: str | None,
 ) -> None:
-    """Keep an error, and forget the oldest where there are too many."""
-    connection.execute(_RECORD, [schema, table, type(error).__name__, str(error), remedy, correlation_id, 1])
+    """Keep an error, and forget the oldest where there are too many. Nothing else may follow in the transaction."""
+    keep(connection, schema, table, error, remedy, correlation_id)
     connection.execute(
         "DELETE FROM cartridge_warp.error_log WHERE id IN (SELECT id FROM cartridge_warp.error_log "
         "WHERE schema_name = %s ORDER BY last_at DESC, id DESC OFFSET %s)",

@@ -18,7 +18,8 @@ _LOCK_MARKER = """
 """
 # Asked once the marker is locked: whoever had it just before may have planned a snapshot.
 _TABLE_STATE = """
-    SELECT snapshot, blocked IS NOT NULL FROM cartridge_warp.sync_tables WHERE schema_name = %s AND table_name = %s
+    SELECT snapshot, blocked IS NOT NULL, kept_ts FROM cartridge_warp.sync_tables
+    WHERE schema_name = %s AND table_name = %s
 """
 
 _MARKER = "SELECT 1 FROM cartridge_warp.sync_markers WHERE schema_name = %s AND table_name = %s AND partition = %s"
@@ -35,12 +36,13 @@ def lock_partition(connection: psycopg.Connection, partition: Partition) -> Part
     if row is None or known is None:
         return None
     position, partitions, floor = row
-    snapshot, blocked = known
+    snapshot, blocked, kept = known
     return PartitionState(
         position=position,
         partitions=partitions,
         snapshot_open=SnapshotState(snapshot).open,
         floor=floor,
+        kept=kept,
         blocked=blocked,
     )
 

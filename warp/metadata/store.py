@@ -148,6 +148,14 @@ class MetadataStore:
         )
         return [row["chunk"] for row in rows]
 
+    def begins_at(self, ref: TableRef) -> int:
+        rows = self._rows(
+            "SELECT greatest(start_ts - 1, floor_ts) AS ts FROM cartridge_warp.sync_tables "
+            "JOIN cartridge_warp.sync_schemas USING (schema_name) WHERE schema_name = %s AND table_name = %s",
+            [*ref],
+        )
+        return int(rows[0]["ts"]) if rows else 0
+
     def close_snapshot(self, ref: TableRef) -> bool:
         place = [ref.schema, ref.table]
         with self._client.connection() as connection, connection.transaction():

@@ -24,6 +24,11 @@ SUPERSEDED = Counter(
     "Dead letters that a later state of their document made void",
     ["schema", "table"],
 )
+LOST = Counter(
+    "cartridge_warp_updates_lost_total",
+    "Documents of kept rows that were gone with their collection before their last update was looked up",
+    ["schema", "table"],
+)
 ERRORS = Counter("cartridge_warp_errors_total", "Errors by class", ["schema", "error_class"])
 STEP_SECONDS = Histogram(
     "cartridge_warp_step_seconds",

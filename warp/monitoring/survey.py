@@ -69,7 +69,7 @@ class _Reader:
             headroom_short=short_headroom(headroom, self._config.monitoring.min_oplog_headroom_hours),
             tables=tuple(_table(table, lag, logs) for table in tables),
             errors=tuple(metadata.errors(name, ERRORS)),
-            notes=tuple(self._away.values()),
+            notes=(*self._away.values(), *([_HEADROOM_UNKNOWN] if source_ts is not None and headroom is None else [])),
         )
 
     def _stalled(
@@ -121,6 +121,12 @@ class _Reader:
         except WarpError as error:
             self._away["source"] = f"lag unknown: {error}"
             return None, None
+
+
+_HEADROOM_UNKNOWN = (
+    "oplog headroom unknown, so that nothing warns before the oplog has run away: "
+    "grant clusterMonitor to the source's user"
+)
 
 
 def _sum(logs: Iterable[Backlog]) -> Backlog:

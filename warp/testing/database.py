@@ -120,6 +120,7 @@ class MemoryDatabase:
             partitions=marker.partitions,
             snapshot_open=known.snapshot.open,
             floor=known.floor,
+            kept=known.kept,
             blocked=known.block is not None,
         )
 
@@ -146,9 +147,16 @@ class MemoryDatabase:
                 self.letters[place] = replace(stored, **changes)
 
     def log_error(
-        self, schema: str, table: str | None, kind: str, error: str, remedy: str | None, correlation_id: str | None
+        self,
+        schema: str,
+        table: str | None,
+        kind: str,
+        error: str,
+        remedy: str | None,
+        correlation_id: str | None,
+        times: int = 1,
     ) -> None:
-        """Keep an error; `kind` is its class."""
+        """Keep an error that was met so many times; `kind` is its class."""
         now = datetime.fromtimestamp(self.clock(), UTC)
         known = self.errors.pop((schema, table, kind, error), None)
         self.errors[schema, table, kind, error] = LoggedError(
@@ -160,7 +168,7 @@ class MemoryDatabase:
             correlation_id=correlation_id or (known.correlation_id if known else None),
             first_at=known.first_at if known else now,
             last_at=now,
-            occurrences=known.occurrences + 1 if known else 1,
+            occurrences=times + (known.occurrences if known else 0),
         )
 
     def chunk(self, ref: TableRef, number: int) -> ChunkState | None:

@@ -70,11 +70,11 @@ class MemoryDestination:
             return False
         if not self.database.unattended(ref):
             raise Transient("another transaction has the lock")
+        known.block = None
         if on_drop is OnDrop.KEEP:
             known.kept = ts
         else:
             known.floor = ts
-            known.block = None
             self._end_snapshot(ref, known)
             self._remove(ref, 0, ts, soft=soft and on_drop is not OnDrop.DROP)
         if on_drop is OnDrop.DROP and not self.database.rows.get(ref):

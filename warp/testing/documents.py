@@ -62,6 +62,12 @@ def in_range(held: Mapping[Key, dict[str, Any]], chunk: Chunk) -> list[tuple[Key
     ]
 
 
+def pieces(held: Mapping[Key, dict[str, Any]], chunk: Chunk, size: int) -> list[list[tuple[Key, dict[str, Any]]]]:
+    """The documents of a range, in order of key, so many at once at most."""
+    found = in_range(held, chunk)
+    return [found[start : start + size] for start in range(0, len(found), size)]
+
+
 def _key(encoded: bytes) -> Key:
     kind, text = orjson.loads(encoded)
     return Key(KeyKind(kind), text)

@@ -141,6 +141,11 @@ class MemoryMetadata:
         chunks = self._database.known[ref].chunks
         return [number for number, chunk in sorted(chunks.items()) if not chunk.finished][:limit]
 
+    def begins_at(self, ref: TableRef) -> int:
+        self._hook("metadata.begins_at")
+        schema, known = self._database.schemas.get(ref.schema), self._database.known.get(ref)
+        return max(schema.start_ts - 1, known.floor) if schema and known else 0
+
     def close_snapshot(self, ref: TableRef) -> bool:
         self._hook("metadata.close_snapshot")
         known = self._database.known[ref]

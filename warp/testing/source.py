@@ -1,7 +1,7 @@
 """A toy database with a change stream: `warp.sources.base.Source` in memory.
 
 Documents are dicts of JSON values with an `_id` that is a string or a number. Nothing ever waits: a stream that has
-nothing at hand says so at once.
+nothing at hand says so at once. Whoever answers may be behind, but never by more than a read allows.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from warp.change import Change, Key, Operation, TableRef, cluster_seconds, clust
 from warp.sources.base import AsOf, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint, TableEvent, TableFate
 from warp.testing import documents as toy
 from warp.testing.hook import Hook, passing
+from warp.testing.past import Held, Past
 from warp.testing.stream import Logged, MemoryStream
 
 
@@ -33,17 +34,20 @@ class MemorySource:
         batch: int = 1000,
         piece: int = 1000,
         history_seconds: float | None = None,
+        behind: Callable[[], int] = lambda: 0,
     ) -> None:
         """`clock` in seconds since 1970; `batch` changes in one batch of a stream and `piece` documents in one piece at
-        most; `history_seconds` is what `headroom_seconds` counts from."""
+        most; `history_seconds` is what `headroom_seconds` counts from; `behind` is how many changes an answer lacks."""
         self.documents: dict[TableRef, dict[Key, dict[str, Any]]] = {}
         self.log: list[Logged] = []
         self.batch = batch
         self._piece = piece
         self._clock = clock
         self._history_seconds = history_seconds
+        self._behind = behind
         self.hook = hook
         self._ts = cluster_time(int(clock()), 1)
+        self._past = Past(self._ts)
         self._transaction: int | None = None
         self._index = 0
         self.lost = ""
@@ -74,31 +78,33 @@ class MemorySource:
     def delete(self, schema: str, table: str, identity: Any) -> None:
         """Delete a document. Raises KeyError where it does not exist."""
         key = toy.key_of(identity)
-        del self._table(schema, table)[key]
-        self._append(Operation.DELETE, TableRef(schema, table), key, None)
+        before = self._table(schema, table).pop(key)
+        self._append(Operation.DELETE, TableRef(schema, table), key, None, before)
 
     def drop(self, schema: str, table: str) -> None:
         """Drop a table with its documents."""
-        self.documents.pop(TableRef(schema, table), None)
-        self._happen(TableRef(schema, table), TableFate.DROPPED, "drop")
+        gone = self.documents.pop(TableRef(schema, table), {})
+        self._happen(TableRef(schema, table), TableFate.DROPPED, "drop", gone)
 
     def rename(self, schema: str, table: str, to: str) -> None:
         """Rename a table, over another one if there is one. Raises KeyError where the first does not exist."""
-        self.documents[TableRef(schema, to)] = self.documents.pop(TableRef(schema, table))
+        moved, over = self.documents.pop(TableRef(schema, table)), self._held(schema, to)
+        self.documents[TableRef(schema, to)] = moved
         cause = f"rename of {table} to {to}"
-        self._happen(TableRef(schema, table), TableFate.DROPPED, cause)
-        self._happen(TableRef(schema, to), TableFate.REPLACED, cause)
+        self._happen(TableRef(schema, table), TableFate.DROPPED, cause, moved)
+        self._happen(TableRef(schema, to), TableFate.REPLACED, cause, over)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What is changed in the block commits together, at one cluster time; nothing of it where the block raises."""
-        before, logged = copy.deepcopy(self.documents), len(self.log)
+        before, logged, passed = copy.deepcopy(self.documents), len(self.log), len(self._past)
         self._transaction, self._index = self._tick(), 0
         try:
             yield
         except BaseException:
             self.documents = before
             del self.log[logged:]
+            self._past.undo(passed)
             raise
         finally:
             self._transaction = None
@@ -116,7 +122,7 @@ class MemorySource:
 
     def now(self) -> int:
         self.hook("source.now")
-        return self._now()
+        return self._heard_of()
 
     def tables(self, schema: str) -> list[SourceTable]:
         self.hook("source.tables")
@@ -152,8 +158,8 @@ class MemorySource:
 
     def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
         self.hook("source.lookup")
-        held = self._held(schema, table)
-        yield AsOf(self._now(), [(key, toy.record_of(held[key])) for key in keys if key in held])
+        ts, held = self._as_of(schema, table, after)
+        yield AsOf(ts, [(key, toy.record_of(held[key])) for key in keys if key in held])
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         self.hook("source.split")
@@ -163,8 +169,9 @@ class MemorySource:
             yield Chunk(lower=lower, upper=upper)
 
     def read(self, schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
-        ts, pieces = self._read(schema, table, chunk)
-        for piece in pieces:
+        self.hook("source.snapshot")
+        ts, held = self._as_of(schema, table, after)
+        for piece in toy.pieces(held, chunk, self._piece):
             self.hook("source.read")
             yield Piece(
                 documents=[(key, toy.record_of(document)) for key, document in piece],
@@ -173,8 +180,7 @@ class MemorySource:
             )
 
     def scan(self, schema: str, table: str, chunk: Chunk) -> Iterator[list[tuple[Key, Document]]]:
-        _, pieces = self._read(schema, table, chunk)
-        for piece in pieces:
+        for piece in toy.pieces(self._held(schema, table), chunk, self._piece):
             self.hook("source.scan")
             yield [(key, document) for key, document in piece]
 
@@ -196,10 +202,15 @@ class MemorySource:
         ts = self._now()
         return StreamPoint(position=f"{ts:016x}ffffff", ts=ts)
 
-    def _read(self, schema: str, table: str, chunk: Chunk) -> tuple[int, list[list[tuple[Key, dict[str, Any]]]]]:
-        """The documents of a range as they are now, and when that is."""
-        found = toy.in_range(self._held(schema, table), chunk)
-        return self._now(), [found[start : start + self._piece] for start in range(0, len(found), self._piece)]
+    def _as_of(self, schema: str, table: str, after: int) -> tuple[int, dict[Key, dict[str, Any]]]:
+        """The state that a read is answered with, and when that was."""
+        self._ts = max(self._now(), after)  # what comes after a read has a later time than it
+        ts = max(after, self._heard_of())
+        return ts, self._past.at(ts, TableRef(schema, table), self._held(schema, table))
+
+    def _heard_of(self) -> int:
+        """The time up to which whoever answers has all changes."""
+        return self._past.before_newest(self._behind()) or self._now()
 
     def _table(self, schema: str, table: str) -> dict[Key, dict[str, Any]]:
         return self.documents.setdefault(TableRef(schema, table), {})
@@ -208,16 +219,19 @@ class MemorySource:
         return self.documents.get(TableRef(schema, table), {})
 
     def _put(self, operation: Operation, ref: TableRef, key: Key, document: dict[str, Any]) -> None:
+        before = self._table(*ref).get(key)
         self._table(*ref)[key] = copy.deepcopy(document)
-        self._append(operation, ref, key, None if operation is Operation.UPDATE else document)
+        self._append(operation, ref, key, None if operation is Operation.UPDATE else document, before)
 
-    def _append(self, operation: Operation, ref: TableRef, key: Key, document: dict[str, Any] | None) -> None:
+    def _append(self, operation: Operation, ref: TableRef, key: Key, carried: Held | None, before: Held | None) -> None:
         ts, position = self._stamp()
-        raw = toy.encode(position, ts, operation, key, document, int(self._clock() * 1000))
+        self._past.note(ts, ref, key, before)
+        raw = toy.encode(position, ts, operation, key, carried, int(self._clock() * 1000))
         self.log.append(Logged(position, ts, ref, key, operation, raw))
 
-    def _happen(self, ref: TableRef, fate: TableFate, cause: str) -> None:
+    def _happen(self, ref: TableRef, fate: TableFate, cause: str, before: dict[Key, dict[str, Any]]) -> None:
         ts, position = self._stamp()
+        self._past.note_all(ts, ref, before, self._held(*ref))
         event = TableEvent(table=ref.table, fate=fate, ts=ts, cause=cause)
         self.log.append(Logged(position, ts, ref, toy.key_of(""), None, None, event))
 

@@ -172,12 +172,18 @@ class MemoryTransaction:
                     self._require(("letter", stored.number))
             self._at_commit.append(partial(self._keep, letter))
 
+    def log_error(self, ref: TableRef, error: WarpError, times: int, correlation_id: str) -> None:
+        self._hook("transaction.log_error")
+        kept = (*ref, type(error).__name__, str(error), error.remedy, correlation_id, times)
+        self._at_commit.append(partial(self._database.log_error, *kept))
+
     def unblock(self, ref: TableRef) -> None:
         self._hook("transaction.unblock")
         self._at_commit.append(partial(self._unblock, ref))
 
     def _unblock(self, ref: TableRef) -> None:
-        self._database.known[ref].block = None
+        if ref in self._database.known:
+            self._database.known[ref].block = None
 
     def _keep(self, letter: DeadLetter) -> None:
         letters, place = self._database.letters, (letter.ref, letter.position, letter.key)

@@ -10,6 +10,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Draw = Callable[[random.Random], Any]
 
+RECOVERY_SECONDS = 60.0
+"""Of most faults."""
+KILLED_SECONDS = 30.0
+"""Of a process that is killed, and started again by its supervisor: nothing but the process was away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -24,6 +29,8 @@ class Fault:
     """How each is drawn."""
     replica_set: bool = False
     """Whether it takes several members of MongoDB."""
+    limit: float = RECOVERY_SECONDS
+    """Seconds from its beginning until all that was written by its end must be visible."""
 
 
 def seconds(least: float, most: float) -> Draw:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from tests.chaos.faults.fault import Fault, one_of, pick, seconds, which
+from tests.chaos.faults.fault import KILLED_SECONDS, Draw, Fault, one_of, pick, seconds, which
 from tests.chaos.rig import SCHEMAS, Rig
 from tests.support.fleet import Process
 
@@ -59,10 +59,14 @@ def _freeze_worker(rig: Rig, place: int, lasting: float, within_step: bool) -> s
     return f"{process.name} (pid {process.pid})"
 
 
+def _killing(name: str, choose: Choose, chosen: dict[str, Draw]) -> Fault:
+    return Fault(f"kill-{name}", partial(_kill, choose), {**chosen, "away": _AWAY}, limit=KILLED_SECONDS)
+
+
 FAULTS = (
-    Fault("kill-tailer", partial(_kill, _tailer), {"schema": one_of(*SCHEMAS), "away": _AWAY}),
-    Fault("kill-worker", partial(_kill, _worker), {"place": which, "away": _AWAY}),
-    Fault("kill-scheduler", partial(_kill, _scheduler), {"away": _AWAY}),
+    _killing("tailer", _tailer, {"schema": one_of(*SCHEMAS)}),
+    _killing("worker", _worker, {"place": which}),
+    _killing("scheduler", _scheduler, {}),
     Fault("freeze-tailer", partial(_freeze, _tailer), {"schema": one_of(*SCHEMAS), "lasting": seconds(8.5, 12)}),
     Fault(
         "freeze-worker",

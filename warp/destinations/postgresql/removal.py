@@ -19,14 +19,14 @@ def drop(connection: psycopg.Connection, ref: TableRef, ts: int, on_drop: OnDrop
     if known is None or max(known) >= ts:
         return False
     rows = 0
+    # No change may come any more that would show whether the table takes changes; if one comes, it does show it.
+    progress.unblock(connection, ref)
     if on_drop is OnDrop.KEEP:
         floors.keep(connection, ref, ts)
     else:
         floors.raise_to(connection, ref, ts)
         # What was there before is void, and what comes after comes by the stream.
         progress.end_snapshot(connection, ref)
-        # Perhaps by a drop that failed: no change may come that would show that it takes changes again.
-        progress.unblock(connection, ref)
         # As deletes that leave tombstones do: a chunk must not bring back what is deleted here.
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(ref)])
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shape ' || %s, 0))", [str(ref)])

@@ -150,6 +150,9 @@ class PostgresTransaction:
     def fail_letter(self, number: int, error: WarpError, traceback: str) -> None:
         dead_letters.fail(self._connection, number, error, traceback)
 
+    def log_error(self, ref: TableRef, error: WarpError, times: int, correlation_id: str) -> None:
+        error_log.keep(self._connection, *ref, error, error.remedy, correlation_id, times)
+
     def unblock(self, ref: TableRef) -> None:
         progress.unblock(self._connection, ref)
 

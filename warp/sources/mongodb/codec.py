@@ -7,12 +7,13 @@ import zlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Context, Decimal
+from math import nan
 from typing import Any
 from uuid import UUID
 
 import bson
 import orjson
-from bson import Binary, CodecOptions, DBRef, Decimal128, Int64, ObjectId
+from bson import Binary, CodecOptions, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
 from bson.codec_options import DatetimeConversion
 
 from warp.change import Key, KeyKind, Record
@@ -113,7 +114,7 @@ def key_of(value: Any) -> Key:
     if value.__class__ is str:
         return Key(KeyKind.STRING, value)
     number = _canonical_number(value)
-    if number.__class__ is int and number in _INT64:
+    if number.__class__ is int:
         return Key(KeyKind.INT, str(number))
     return Key(KeyKind.JSON, canonical_bytes(_canonical_numbers(value)).decode())
 
@@ -132,24 +133,32 @@ def key_value(key: Key) -> Any:
 
 
 def _canonical_number(value: Any) -> Any:
-    """One representative of all numbers that are equal to a number; any other value as it is."""
+    """One representative of all numbers that are equal to a number, which MongoDB compares exactly; others as they are.
+
+    An int of 64 bits if there is one, or else a double, or else the shortest Decimal128.
+    """
     match value:
         case bool():
             return value
         case int():
             return int(value)
         case float():
-            return int(value) if value.is_integer() else value
+            return int(value) if value.is_integer() and int(value) in _INT64 else value
         case Decimal128():
-            number = value.to_decimal()
-            if not number.is_finite():
-                return float(number)
-            if number.adjusted() < 40 and number == number.to_integral_value():
-                return int(number)
-            as_double = float(number)
-            return as_double if Decimal(as_double) == number else Decimal128(number.normalize())
+            return _canonical_decimal(value.to_decimal())
         case _:
             return value
+
+
+def _canonical_decimal(number: Decimal) -> Any:
+    if number.is_nan():
+        return nan  # all of them are equal; and of a signalling one Python makes no float
+    if _INT64.start <= number < _INT64.stop and number == number.to_integral_value():
+        return int(number)
+    as_double = float(number)
+    if Decimal(as_double) == number:
+        return as_double
+    return Decimal128(number.normalize(_DECIMAL128))
 
 
 def _canonical_numbers(value: Any) -> Any:
@@ -160,9 +169,7 @@ def _canonical_numbers(value: Any) -> Any:
             return [_canonical_numbers(item) for item in value]
         case _:
             number = _canonical_number(value)
-            if number.__class__ is int:
-                return Int64(number) if number in _INT64 else Decimal128(Decimal(number).normalize())
-            return number
+            return Int64(number) if number.__class__ is int else number
 
 
 _HASHED_AS_THEY_ARE = frozenset(b"\x02\x05\x07\x08\x09")
@@ -176,11 +183,7 @@ def key_hash(document_key: bytes) -> int:
     """
     if document_key[4:9].endswith(b"_id\0") and document_key[4] in _HASHED_AS_THEY_ARE:
         return zlib.crc32(document_key[9 : 9 + _length(document_key)])
-    value = bson.decode(document_key, OPTIONS).get("_id")
-    if value.__class__ in (ObjectId, str):
-        value = {"_id": value}
-        return key_hash(bson.encode(value))
-    return zlib.crc32(key_of(value).text.encode("utf-8", "surrogateescape"))
+    return hash_of(key_of(bson.decode(document_key, OPTIONS).get("_id")))
 
 
 def hash_of(key: Key) -> int:
@@ -191,7 +194,7 @@ def hash_of(key: Key) -> int:
         case KeyKind.STRING:
             text = key.text.encode("utf-8", "surrogateescape") + b"\0"
             return zlib.crc32(struct.pack("<i", len(text)) + text)
-        case KeyKind.JSON if not isinstance(value := key_value(key), dict | DBRef):
+        case KeyKind.JSON if isinstance(value := key_value(key), bool | bytes | datetime | DatetimeMS):
             return key_hash(bson.encode({"_id": value}, codec_options=OPTIONS))
         case _:
             return zlib.crc32(key.text.encode("utf-8", "surrogateescape"))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import nan
 from typing import Any
 from uuid import UUID
 
@@ -142,7 +143,10 @@ def _same_number(left: Any, right: Any) -> bool:
 
 
 def _number(value: Any) -> Any:
-    return value.to_decimal() if isinstance(value, Decimal128) else value
+    if not isinstance(value, Decimal128):
+        return value
+    number = value.to_decimal()
+    return nan if number.is_nan() else number  # to compare a signalling NaN is an error
 
 
 def _negative(zero: Any) -> bool:
