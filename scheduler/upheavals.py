@@ -128,10 +128,6 @@ class Upheavals:
         ref = TableRef(self._schema, table)
         if self._destination.drop(ref, ts, settings.on_drop, soft=soft, cause=cause):
             self._log.warning("source table dropped", table=table, cause=cause, rows=settings.on_drop.value)
-            return
-        # Done before, perhaps just after another tailer had failed at it, which has blocked the table since.
-        with self._destination.transaction() as transaction:
-            transaction.unblock(ref)
 
     def _replaced(self, table: str, ts: int, cause: str) -> None:
         ref = TableRef(self._schema, table)

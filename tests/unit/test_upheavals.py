@@ -381,16 +381,6 @@ def test_a_drop_that_a_person_must_make_possible_blocks_that_table_alone(error: 
     assert tailer.caught_up
 
 
-def test_a_block_by_one_who_failed_at_a_drop_that_another_has_done_ends_when_the_drop_comes_again() -> None:
-    mirror, tailer = _begun(OnDrop.TRUNCATE)
-    mirror.source.drop(SCHEMA, TABLE)
-    mirror.advance(CHECK_SECONDS)
-    tailer.tick()
-    mirror.metadata.block(REF, "no privilege", "grant it")
-    mirror.tailer().tick()  # begins at a checkpoint from before the drop
-    assert not mirror.metadata.blocked(SCHEMA)
-
-
 def test_a_blocked_table_that_went_unseen_is_not_blocked_any_more() -> None:
     mirror, tailer = _begun(OnDrop.KEEP)
     mirror.metadata.block(REF, "no privilege", "grant it")

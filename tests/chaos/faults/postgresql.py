@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 
 from tests.chaos.faults.fault import Fault, pick, seconds, which
 from tests.chaos.rig import Rig
@@ -80,12 +80,23 @@ def _reconnect(connection: Connection) -> None:
     connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {_FLEET}".encode())
 
 
+_TABLES = (
+    "SELECT schema_name, target_name FROM cartridge_warp.sync_tables "
+    "WHERE to_regclass(format('%I.%I', schema_name, target_name)) IS NOT NULL ORDER BY 1, 2"
+)
+
+
 def _lock_one(connection: Connection, place: int) -> str:
     """Lock one of the mirrored tables, until the transaction ends."""
-    query = b"SELECT schema_name, target_name FROM cartridge_warp.sync_tables ORDER BY 1, 2"
-    schema, table = pick(connection.execute(query).fetchall(), place)
-    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(schema, table)))
-    return f"{schema}.{table}"
+    while True:
+        schema, table = pick(connection.execute(_TABLES.encode()).fetchall(), place)
+        lock = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(schema, table))
+        try:
+            connection.execute(lock)
+        except errors.UndefinedTable:
+            connection.rollback()  # its collection was dropped, and so was it
+        else:
+            return f"{schema}.{table}"
 
 
 FAULTS = (
