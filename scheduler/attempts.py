@@ -6,6 +6,7 @@ Also what nobody foresaw: a process that died of it would meet it again at once,
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from warp.errors import WarpError
 from warp.metadata.base import Metadata
@@ -40,9 +41,10 @@ class Attempts:
             lasting = response(error) in (Response.BLOCK, Response.HOLD, Response.ISOLATE)
             return MENDED_SECONDS if lasting else next(self._waits)
         except Exception as error:
-            self._on_error()
             self._log.error("a round failed by a defect", trace=trace(error))
-            self._failures.note(defect(error), self._schema, None, None)
+            with suppress(Exception):  # it may be in the way of these, too
+                self._on_error()
+                self._failures.note(defect(error), self._schema, None, None)
             return MENDED_SECONDS
         self._waits = backoff()
         return 0.0

@@ -53,6 +53,13 @@ class Pending:
         waiting = chain((queue[0].before for queue in self._sent.values()), self._kept_back.values())
         return min(waiting, key=lambda point: point.position, default=end)
 
+    def settled(self, table: str, end: StreamPoint) -> int:
+        """All changes of a table from before this cluster time are applied."""
+        waiting = [queue[0].before for partition, queue in self._sent.items() if partition.table == table]
+        if table in self._kept_back:
+            waiting.append(self._kept_back[table])
+        return min((point.ts for point in waiting), default=end.ts)
+
     def keep_back(self, table: str, point: StreamPoint) -> None:
         """Changes of a table after that point are not sent; only a start-over will send them."""
         self._kept_back.setdefault(table, point)

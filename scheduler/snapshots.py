@@ -52,30 +52,28 @@ class Snapshots:
         self._clock = clock
         self._not_before: dict[TableRef, float] = {}
         """When a table is attended to again that a person must mend."""
-        self._loaded: dict[tuple[TableRef, int], int] = {}
-        """A cluster time at which a table that is read again, for its floor, had been read whole."""
+        self._loaded: dict[TableRef, tuple[int, int]] = {}
+        """The floor of a table that is read again, and a cluster time at which it had been read whole."""
         self._failures = Failures(self._metadata)
         self._log = get_logger(__name__).bind(schema=schema)
 
     def tick(self) -> bool:
         """One round; returns whether a first load is still open."""
         is_open = False
-        tables = self._metadata.tables(self._schema)
-        # The checkpoint stands still for a blocked table, perhaps for days.
-        stands = any(table.blocked for table in tables)
+        tables = [table for table in self._metadata.tables(self._schema) if table.snapshot.open]
+        self._loaded = {table.ref: self._loaded[table.ref] for table in tables if table.ref in self._loaded}
         for table in tables:
-            if table.snapshot.open:
-                is_open |= not self._attend_to(table, stands=stands)
+            is_open |= not self._attend_to(table)
         return is_open
 
-    def _attend_to(self, table: TableState, *, stands: bool) -> bool:
+    def _attend_to(self, table: TableState) -> bool:
         """What a person must mend in one table does not hold up the others; True: the snapshot is closed."""
         if self._clock() < self._not_before.get(table.ref, 0.0):
             return False
         try:
             if table.snapshot is SnapshotState.PLANNED:
                 self._plan(table.ref)
-            return self._go_on(table, stands=stands)
+            return self._go_on(table)
         except WarpError as error:
             if not stops_table(error):
                 raise
@@ -89,14 +87,14 @@ class Snapshots:
         if self._metadata.add_chunks(ref, chunks):
             self._log.info("first load planned", table=ref.table, chunks=len(chunks))
 
-    def _go_on(self, table: TableState, *, stands: bool) -> bool:
+    def _go_on(self, table: TableState) -> bool:
         """Wake workers for what is missing; True: nothing was, and the snapshot is closed."""
         ref = table.ref
         missing = self._metadata.missing_chunks(ref, CHUNKS_AT_ONCE)
         if missing:
             self._wakeups.revive([load_wakeup(ref, chunk) for chunk in missing], uuid4().hex[:16])
             return False
-        if table.floor and not stands and not self._is_passed(table):
+        if table.floor and not self._is_passed(table):
             return False
         if table.floor and (swept := self._destination.sweep(ref, SWEEP_ROWS, soft=self._soft(ref.table))):
             self._log.info("rows without a document swept", table=ref.table, rows=swept)
@@ -106,14 +104,13 @@ class Snapshots:
                 transaction.unblock(ref)
         if self._metadata.close_snapshot(ref):
             self._log.info("first load finished", table=ref.table)
-        self._loaded.pop((ref, table.floor), None)
         return True
 
     def _is_passed(self, table: TableState) -> bool:
-        """Whether everything is applied that the source had when a table had been read whole."""
-        loaded = self._loaded.get((table.ref, table.floor))
-        if loaded is None:
-            loaded = self._loaded[table.ref, table.floor] = self._source.now()
-        state = self._metadata.schema(self._schema)
+        """Whether everything of a table is applied that the source had when it had been read whole."""
+        floor, loaded = self._loaded.get(table.ref, (0, 0))
+        if floor != table.floor:
+            loaded = max(self._source.now(), table.floor)
+            self._loaded[table.ref] = table.floor, loaded
         # Several changes may have one time: of the last of them only a later time says that it is applied.
-        return state is not None and state.checkpoint.ts > loaded
+        return table.settled > loaded

@@ -78,6 +78,8 @@ class Tailer:
         self._epoch = ""
         self._next_check = 0.0
         self._source_ts = 0
+        self._at_end = False
+        """Whether the source had nothing more at hand."""
         self._blocked: set[str] = set()
         """Tables to which nothing can be applied: the others go on without them."""
         self._repartition = Repartition(schema, self._metadata, lambda table: settings(table).partitions)
@@ -99,6 +101,7 @@ class Tailer:
         if self._stream is not None and self._clock() >= self._next_check:
             self.check()
         if self._stream is None:
+            self._wait(CHECK_SECONDS)  # the history is lost; perhaps faster than the tables can be noted
             return
         if self._backpressure.reached:
             self._metrics.paused.set(1)
@@ -127,6 +130,7 @@ class Tailer:
         except StreamLost as lost:
             self._upheavals.history_lost(lost)
             return
+        self._at_end = False
         self._blocked = self._metadata.blocked(self._schema)
         markers = self._metadata.markers(self._schema)
         self._router = Router(self._schema, self._epoch, lambda table: self._settings(table).batch_size)
@@ -159,6 +163,7 @@ class Tailer:
             return
         if batch is None:
             return
+        self._at_end = not batch.changes and not batch.events
         self._source_ts = max(self._source_ts, batch.source_ts)
         # Before the events: one that makes changes void must find their table known.
         self._meet(self._router.unknown_tables(batch.changes))
@@ -218,7 +223,12 @@ class Tailer:
         self._pending.settle(markers)
         watermark = self._pending.low_watermark(self._stream.point)
         self._metadata.save_checkpoint(self._schema, watermark, self._source_ts)
+        if unswept := self._metadata.unswept(self._schema):
+            end = self._stream.point
+            self._metadata.settle(self._schema, {table: self._pending.settled(table, end) for table in unswept})
         self._blocked = self._metadata.blocked(self._schema)
+        if self._blocked and self._at_end and self.caught_up:
+            self._upheavals.nothing_waits()
         self._backpressure.measure(self._blocked)
         self._metrics.checked(
             lag=max(0, cluster_seconds(self._source_ts) - cluster_seconds(watermark.ts)) if self._source_ts else 0,

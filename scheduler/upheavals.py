@@ -82,6 +82,16 @@ class Upheavals:
                 with self._destination.transaction() as transaction:
                     transaction.unblock(TableRef(self._schema, event.table))
 
+    def nothing_waits(self) -> None:
+        """All that the source has is applied: no change is to come that would end the block of a table.
+
+        Such a block came late: what could not be applied was applied by another, or dropped, before it was noted.
+        """
+        for table in self._destination.metadata.tables(self._schema):
+            if table.blocked and not table.snapshot.open:
+                with self._destination.transaction() as transaction:
+                    transaction.unblock(table.ref)
+
     def forget(self) -> None:
         """The stream will say again what waits."""
         self._waiting.clear()

@@ -10,7 +10,7 @@ from functools import partial
 from warp.change import Change, Partition, TableRef
 from warp.config import TableSettings
 from warp.destinations.base import Destination, Transaction
-from warp.errors import Poison, UpdatesLost
+from warp.errors import Poison
 from warp.metadata.base import DeadLetter
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
@@ -26,7 +26,6 @@ READ_ENTRIES = 16
 """Entries read from a log at once; each is of about a megabyte at most."""
 READ_BYTES = 16 * 1024 * 1024
 """Payload of one step at most, give or take one entry."""
-_CATCH_UP_FIRST = "nothing brings them back; drop a collection when the mirror has caught up, if its last state matters"
 
 
 class Outcome(Enum):
@@ -97,15 +96,11 @@ class Applier:
             return steps
         alive = [change for change in changes if change.ts >= state.floor]
         final = coalesce(alive)
-        written, poison = self._writer.write(
-            transaction, partition.ref, final, tombstones=state.snapshot_open, kept=state.kept
-        )
+        newest = steps.apply[-1][0].entry
+        written, poison = self._writer.write(transaction, partition.ref, final, state, newest.correlation_id)
         if poison:
             last = {change.key: change for change in changes}
             transaction.park([self._letter(partition.ref, last[write.key], steps, error) for write, error in poison])
-        if written.lost:
-            error = UpdatesLost(remedy=_CATCH_UP_FIRST)
-            transaction.log_error(partition.ref, error, written.lost, steps.apply[-1][0].entry.correlation_id)
         if state.blocked:
             self._log.info("the table takes changes again", table=str(partition.ref))
             transaction.unblock(partition.ref)

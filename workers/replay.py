@@ -131,7 +131,7 @@ class Replayer:
         else:  # of a first load: no change that could be kept, so that its document is looked up
             changes = [Change(letter.position, letter.ts, Operation.UPDATE, letter.key, None, 0)]
         final = coalesce(changes)
-        written, poison = self._writer.write(transaction, letter.ref, final, tombstones=state.snapshot_open)
+        written, poison = self._writer.write(transaction, letter.ref, final, state, letter.correlation_id)
         for _, error in poison:
             raise error
         if written.superseded:

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from warp.change import Change, Delete, TableRef, Write
 from warp.config import TableSettings
-from warp.destinations.base import Destination, Transaction, Written, merged
-from warp.errors import Poison
+from warp.destinations.base import Destination, PartitionState, Transaction, Written, merged
+from warp.errors import Poison, UpdatesLost
 from warp.evolution.decide import decide
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Shape
@@ -21,6 +21,8 @@ from warp.sources.base import Source
 from workers.report import Report
 from workers.sequence import Coalesced
 from workers.write import write_all
+
+_CATCH_UP_FIRST = "nothing brings them back; drop a collection when the mirror has caught up, if its last state matters"
 
 _Result = TypeVar("_Result")
 
@@ -64,17 +66,17 @@ class Writer:
                 self._report.evolved(ref, self._destination.evolve(ref, small.seen, soft_delete=soft, cause=cause))
 
     def write(
-        self, transaction: Transaction, ref: TableRef, final: Coalesced, *, tombstones: bool, kept: int = 0
+        self, transaction: Transaction, ref: TableRef, final: Coalesced, state: PartitionState, correlation_id: str
     ) -> tuple[Written, list[tuple[Write | Delete, Poison]]]:
         """Write what changes come to; documents that can never be stored, or deleted, come back with the reason.
 
-        The source dropped the table at `kept`, if ever: before that, a document that is missing counts as lost.
-        Deletes first: where they leave tombstones, they take a lock that must come before those of rows.
+        Updates from before a drop whose document is gone are lost, and noted. Deletes first: where they leave
+        tombstones, they take a lock that must come before those of rows.
         """
         settings = self._settings(ref)
         deletes = [Delete(change.key, change.ts) for change in final.deletes]
         whole = [Write(change.key, change.ts, change.record or {}) for change in final.whole]
-        lost = {change.key for change in final.lookups if change.ts < kept}
+        lost = {change.key for change in final.lookups if change.ts < state.kept}
         done: list[Written] = []
         poison: list[tuple[Write | Delete, Poison]] = []
         shape = transaction.shape(ref)
@@ -86,12 +88,14 @@ class Writer:
                 continue
             soft = settings.deletion_strategy == "soft"
             deleted, undeleted = write_all(
-                partial(transaction.delete, ref, shape, soft=soft, tombstones=tombstones), deletes
+                partial(transaction.delete, ref, shape, soft=soft, tombstones=state.snapshot_open), deletes
             )
             deletes = []
             written, refused = write_all(partial(transaction.upsert, ref, shape), writes)
             done += [deleted, written]
             poison += [*undeleted, *refused]
+        if lost:
+            transaction.log_error(ref, UpdatesLost(remedy=_CATCH_UP_FIRST), len(lost), correlation_id)
         return merged([*done, Written(lost=len(lost))]), poison
 
     def _looked_up(self, ref: TableRef, changes: Sequence[Change]) -> Iterator[list[Write]]:

@@ -58,6 +58,22 @@ def test_a_table_is_read_as_of_its_floor_or_later(target: DestinationBench) -> N
     assert metadata.begins_at(REF) == floor
 
 
+def test_what_is_settled_of_a_table_that_is_read_again_never_goes_back(target: DestinationBench) -> None:
+    make_table(target)
+    metadata = target.destination.metadata
+    assert metadata.unswept(REF.schema) == set()
+    assert _replace(target, 20)
+    assert metadata.unswept(REF.schema) == {REF.table}
+    metadata.settle(REF.schema, {REF.table: 30})
+    metadata.settle(REF.schema, {REF.table: 25})
+    assert table_state(target).settled == 30
+    _plan(target)
+    _finish(target)
+    assert metadata.unswept(REF.schema) == {REF.table}
+    assert metadata.close_snapshot(REF)
+    assert metadata.unswept(REF.schema) == set()
+
+
 def test_a_replaced_table_is_planned_again_whatever_its_snapshot_was(target: DestinationBench) -> None:
     make_table(target)
     assert _replace(target, 20)

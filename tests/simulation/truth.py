@@ -10,7 +10,6 @@ from bisect import bisect_right
 
 from tests.simulation.history import History, Place, State
 from tests.simulation.trace import Trace
-from tests.simulation.weather import Weather
 from warp.change import BEGINNING, Operation, TableRef
 from warp.destinations.base import OnDrop
 from warp.metadata.base import SchemaState
@@ -21,11 +20,10 @@ from warp.testing.documents import key_hash
 class Truth:
     """Watches the destination, and keeps what it does wrong in `wrongs`."""
 
-    def __init__(self, history: History, database: MemoryDatabase, weather: Weather, trace: Trace) -> None:
+    def __init__(self, history: History, database: MemoryDatabase, on_drop: OnDrop, trace: Trace) -> None:
         self._history = history
         self._database = database
-        self._on_drop = weather.on_drop
-        self._may_block = weather.breakage > 0
+        self._on_drop = on_drop
         self._trace = trace
         self._rows: dict[Place, Row] = {}
         """As they were at the last look."""
@@ -94,20 +92,17 @@ class Truth:
         """A row went, which showed its document as it was `before`: then that was deleted since."""
         if before is not None and before.is_deleted:
             return  # its table went with it
-        since, marker, known = before.ts if before else 0, self._marker(place), self._database.known.get(place[0])
+        since, known = before.ts if before else 0, self._database.known.get(place[0])
         floor, kept = (known.floor, known.kept) if known else (0, 0)
-        # While a table is blocked, sweeps do not wait for the stream.
-        ahead = floor if self._may_block else 0
         ends = [
-            state
+            state.ts
             for state in self._history.states[place]
             if state.stamp is None
             and since <= state.ts
             # Of a drop that was lost with the history nobody knows that its rows were to be kept.
-            and (since < ahead or kept <= since < state.ts <= floor or not self._is_kept(place, state))
+            and (kept <= since < state.ts <= floor or not self._is_kept(place, state))
         ]
-        passed = [state.ts for state in ends if not self._may_block or state.position <= marker or state.ts <= ahead]
-        self._buried[place] = min(passed, default=since)
+        self._buried[place] = min(ends, default=since)
         if not ends and not self._is_parked(place, since):
             self._wrong(f"row {_text(place)} was deleted although its document never was")
 

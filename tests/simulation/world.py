@@ -62,7 +62,7 @@ class World:
         sessions = Sessions(self._interleaving, self._database, self.trace, clock=self._clock)
         self._faults = Faults(rng, self.weather, self._interleaving, self._source, sessions, self._broker, self.trace)
         self._destination = FragileDestination(self._database, sessions, hook=self._hook)
-        self._truth = Truth(self._history, self._database, self.weather, self.trace)
+        self._truth = Truth(self._history, self._database, self.weather.on_drop, self.trace)
         self._ending = Ending(self._source, self._database, self._broker, self._history)
         self._life = Life(rng, self._source, self._history, self.weather, self.trace)
         self._crew = Crew(

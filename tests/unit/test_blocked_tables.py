@@ -23,6 +23,13 @@ def _block(mirror: Mirror) -> None:
     mirror.metadata.block(REF, "altered by hand", "alter it back")
 
 
+def _fail(mirror: Mirror, tailer: Tailer) -> None:
+    """A change is sent, and whoever tries to apply it blocks the table."""
+    mirror.insert(2)
+    tailer.tick()
+    _block(mirror)
+
+
 def _unblock(mirror: Mirror) -> None:
     with mirror.destination.transaction() as transaction:
         transaction.unblock(REF)
@@ -49,8 +56,8 @@ def _positions(mirror: Mirror, table: str = TABLE) -> list[str]:
 
 def test_some_changes_are_sent_for_workers_to_try_and_the_others_wait_in_the_source() -> None:
     mirror, tailer = _begun()
-    _block(mirror)
-    for number in range(2, 8):
+    _fail(mirror, tailer)
+    for number in range(3, 8):
         mirror.insert(number)
         _round(mirror, tailer)
     assert mirror.entries()[0][1] == _positions(mirror)[1]
@@ -99,10 +106,10 @@ def test_what_was_kept_back_is_sent_when_the_table_takes_changes_again() -> None
 def test_changes_are_kept_back_until_the_start_over_even_if_the_table_is_free_before() -> None:
     """Or an entry would say that it leaves nothing out, and leave out what was kept back."""
     mirror, tailer = _begun()
-    _block(mirror)
-    for number in (2, 3):
-        mirror.insert(number)
-        _round(mirror, tailer)
+    _fail(mirror, tailer)
+    _round(mirror, tailer)
+    mirror.insert(3)
+    _round(mirror, tailer)
     _unblock(mirror)
     mirror.work()
     assert mirror.rows().keys() == {"1", "2"}
@@ -116,10 +123,10 @@ def test_changes_are_kept_back_until_the_start_over_even_if_the_table_is_free_be
 
 def test_a_table_that_is_free_and_blocked_again_between_two_looks_loses_nothing() -> None:
     mirror, tailer = _begun()
-    _block(mirror)
-    for number in (2, 3):
-        mirror.insert(number)
-        _round(mirror, tailer)
+    _fail(mirror, tailer)
+    _round(mirror, tailer)
+    mirror.insert(3)
+    _round(mirror, tailer)
     _unblock(mirror)
     mirror.work()
     _block(mirror)
@@ -152,8 +159,7 @@ def test_another_tailer_that_starts_meanwhile_sends_something_to_try() -> None:
 
 def test_blocked_tables_do_not_count_for_the_high_water_mark() -> None:
     mirror, tailer = _begun()
-    _block(mirror)
-    mirror.insert(2)
+    _fail(mirror, tailer)
     _round(mirror, tailer)
     tailer.close()
     mirror.high_water_mark = 1
@@ -168,8 +174,7 @@ def test_blocked_tables_do_not_count_for_the_high_water_mark() -> None:
 
 def test_the_number_of_partitions_of_other_tables_can_change_meanwhile() -> None:
     mirror, tailer = _begun()
-    _block(mirror)
-    mirror.insert(2)
+    _fail(mirror, tailer)
     _round(mirror, tailer)
     tailer.close()
     mirror.partitions = 2
@@ -190,7 +195,7 @@ def test_the_number_of_partitions_of_other_tables_can_change_meanwhile() -> None
 def test_the_number_of_partitions_of_a_table_changes_once_it_takes_changes_again() -> None:
     """Also where nothing was kept back, so that no start-over looks at the settings again."""
     mirror, tailer = _begun()
-    _block(mirror)
+    _fail(mirror, tailer)
     tailer.close()
     mirror.partitions = 2
     again = mirror.tailer()
@@ -198,6 +203,7 @@ def test_the_number_of_partitions_of_a_table_changes_once_it_takes_changes_again
         _round(mirror, again)
     assert mirror.metadata.partitions(SCHEMA)[TABLE] == 1
     _unblock(mirror)
+    mirror.work()
     for _ in range(3):
         _round(mirror, again)
     assert mirror.metadata.partitions(SCHEMA)[TABLE] == 2
@@ -232,3 +238,39 @@ def test_a_blocked_table_whose_history_is_lost() -> None:
     _unblock(mirror)
     mirror.catch_up(again)
     assert mirror.identical()
+
+
+def test_a_block_of_a_table_of_which_all_is_applied_ends() -> None:
+    """It came late: another worker had applied what failed. No change may come that would end it."""
+    mirror, tailer = _begun()
+    mirror.insert(2)
+    tailer.tick()
+    mirror.work()
+    _block(mirror)
+    for _ in range(2):
+        _round(mirror, tailer)
+    assert not mirror.metadata.blocked(SCHEMA)
+
+
+def test_a_block_lasts_while_something_waits() -> None:
+    mirror, tailer = _begun()
+    _fail(mirror, tailer)
+    for _ in range(5):
+        _round(mirror, tailer)
+    assert mirror.metadata.blocked(SCHEMA) == {TABLE}
+    tailer.close()
+    again = mirror.tailer()
+    for _ in range(5):
+        _round(mirror, again)
+    assert mirror.metadata.blocked(SCHEMA) == {TABLE}
+
+
+def test_a_block_of_a_table_that_is_being_loaded_lasts() -> None:
+    mirror = Mirror()
+    mirror.insert(1)
+    tailer = mirror.tailer()
+    tailer.tick()
+    _block(mirror)
+    for _ in range(3):
+        _round(mirror, tailer)
+    assert mirror.metadata.blocked(SCHEMA) == {TABLE}

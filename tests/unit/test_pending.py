@@ -37,6 +37,18 @@ def test_the_low_watermark_is_just_before_the_oldest_change_that_is_not_applied(
     assert pending.low_watermark(point("z")) == point("z")
 
 
+def test_what_is_settled_of_a_table_rests_on_its_own_entries_alone() -> None:
+    pending = _pending()
+    pending.add(Partition("shop", "carts", 0, 1), Sent(point("dd"), "e", 1, 10))
+    end = point("zzzz")
+    assert (pending.settled("orders", end), pending.settled("carts", end)) == (1, 2)
+    assert pending.settled("other", end) == 4
+    pending.settle({FIRST: "e", SECOND: "d"})
+    assert pending.settled("orders", end) == 4
+    pending.keep_back("orders", point("ddd"))
+    assert pending.settled("orders", end) == 3
+
+
 def test_an_entry_is_applied_when_its_last_change_is() -> None:
     pending = _pending()
     pending.settle({FIRST: "azzz", SECOND: ""})

@@ -233,6 +233,16 @@ def test_an_update_whose_document_is_gone_is_superseded() -> None:
     assert mirror.database.open_letters() == []
 
 
+def test_an_update_that_went_with_its_table_is_noted_as_lost() -> None:
+    mirror = Mirror()
+    stored = _parked_update(mirror)
+    mirror.source.drop(SCHEMA, TABLE)
+    assert mirror.destination.drop(REF, mirror.source.now(), OnDrop.KEEP, soft=False, cause="drop")
+    assert replayer(mirror).replay(stored.number).outcome is Outcome.SUPERSEDED
+    [newest, *_] = mirror.metadata.errors(SCHEMA, 10)
+    assert (newest.error_class, newest.occurrences) == ("UpdatesLost", 1)
+
+
 def _parked_by_the_first_load(mirror: Mirror) -> StoredLetter:
     mirror.database.poison.add(key(2))
     mirror.insert(1, 2, 3, v=1)

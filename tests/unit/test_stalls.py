@@ -30,6 +30,7 @@ TABLE = TableState(
     changes_applied=0,
     open_letters=0,
     floor=0,
+    settled=0,
     blocked=None,
 )
 BLOCKED = replace(TABLE, blocked=Block(reason="a column is gone", remedy="bring it back", since=NOW))

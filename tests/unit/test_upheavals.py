@@ -330,6 +330,25 @@ def test_a_table_is_swept_when_the_stream_has_come_past_what_was_loaded() -> Non
     assert mirror.identical()
 
 
+def test_a_sweep_waits_for_no_other_table() -> None:
+    mirror, tailer = _begun()
+    mirror.source.insert(SCHEMA, "drafts", {"_id": 2, "v": "draft"})
+    mirror.source.rename(SCHEMA, "drafts", TABLE)
+    mirror.source.insert(SCHEMA, "carts", {"_id": 1})
+    mirror.advance(CHECK_SECONDS)
+    tailer.tick()
+    mirror.snapshots.tick()
+    mirror.wakeups.take()
+    mirror.metadata.block(TableRef(SCHEMA, "carts"), "altered by hand", None)
+    for _ in range(4):
+        mirror.loader().load(REF, 2, "cid", going_on=lambda: True)
+        mirror.advance(CHECK_SECONDS)
+        tailer.tick()
+        mirror.snapshots.tick()
+    assert mirror.metadata.blocked(SCHEMA)
+    assert mirror.rows().keys() == {"2"}
+
+
 def test_a_scheduler_that_saw_everything_loaded_does_not_sweep_what_was_replaced_since() -> None:
     mirror, tailer = _begun(soft=True)
 
@@ -344,9 +363,9 @@ def test_a_scheduler_that_saw_everything_loaded_does_not_sweep_what_was_replaced
     mirror.snapshots.tick()
     mirror.work()
     mirror.snapshots.tick()
-    mirror.advance(CHECK_SECONDS)
-    tailer.tick()
-    tailer.tick()
+    for _ in range(2):
+        mirror.advance(CHECK_SECONDS)
+        tailer.tick()
     mirror.meanwhile["metadata.missing_chunks"] = [replace]
     mirror.snapshots.tick()
     assert "destination.sweep" in mirror.calls, "it tried"

@@ -68,6 +68,8 @@ class TableState:
     open_letters: int
     floor: int
     """The source dropped or replaced the table at this cluster time; 0: never."""
+    settled: int
+    """While the table is read again: all its changes from before this cluster time are applied."""
     blocked: Block | None
 
 
@@ -195,6 +197,12 @@ class Metadata(Protocol):
 
     def blocked(self, schema: str) -> set[str]:
         """The tables of a schema to which nothing can be applied."""
+
+    def unswept(self, schema: str) -> set[str]:
+        """The tables of a schema that are being read again, and are to be swept then."""
+
+    def settle(self, schema: str, tables: Mapping[str, int]) -> None:
+        """All changes of these tables from before a cluster time are applied. It never goes back, whoever says it."""
 
     def add_chunks(self, ref: TableRef, chunks: Iterable[Chunk]) -> int:
         """Store the chunks of a planned snapshot and open it for loading; returns how many.

@@ -52,6 +52,7 @@ def table_state(row: dict[str, Any]) -> TableState:
         changes_applied=int(row["changes_applied"]),
         open_letters=row["open_letters"],
         floor=row["floor_ts"],
+        settled=row["settled_ts"],
         blocked=Block(reason=row["blocked"], remedy=row["blocked_remedy"], since=row["blocked_at"])
         if row["blocked"]
         else None,

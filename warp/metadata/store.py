@@ -140,6 +140,21 @@ class MetadataStore:
         )
         return {row["table_name"] for row in rows}
 
+    def unswept(self, schema: str) -> set[str]:
+        rows = self._rows(
+            "SELECT table_name FROM cartridge_warp.sync_tables "
+            "WHERE schema_name = %s AND floor_ts > 0 AND snapshot IN ('planned', 'loading')",
+            [schema],
+        )
+        return {row["table_name"] for row in rows}
+
+    def settle(self, schema: str, tables: Mapping[str, int]) -> None:
+        self._execute(
+            "UPDATE cartridge_warp.sync_tables SET settled_ts = said.ts FROM unnest(%s::text[], %s::bigint[]) "
+            "AS said (name, ts) WHERE schema_name = %s AND table_name = said.name AND settled_ts < said.ts",
+            [list(tables), list(tables.values()), schema],
+        )
+
     def missing_chunks(self, ref: TableRef, limit: int) -> list[int]:
         rows = self._rows(
             "SELECT chunk FROM cartridge_warp.snapshot_chunks "

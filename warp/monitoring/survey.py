@@ -125,7 +125,7 @@ class _Reader:
 
 _HEADROOM_UNKNOWN = (
     "oplog headroom unknown, so that nothing warns before the oplog has run away: "
-    "grant clusterMonitor to the source's user"
+    "the source must be a replica set and its user have clusterMonitor"
 )
 
 

@@ -59,6 +59,7 @@ class Known:
     chunks: dict[int, ChunkState] = field(default_factory=dict)
     last_chunk: int = 0
     floor: int = 0
+    settled: int = 0
     kept: int = 0
     """Rows before this are kept although the source dropped the table."""
     block: Block | None = None

@@ -136,6 +136,16 @@ class MemoryMetadata:
         self._hook("metadata.blocked")
         return {ref.table for ref, known in self._of(schema) if known.block}
 
+    def unswept(self, schema: str) -> set[str]:
+        self._hook("metadata.unswept")
+        return {ref.table for ref, known in self._of(schema) if known.floor and known.snapshot.open}
+
+    def settle(self, schema: str, tables: Mapping[str, int]) -> None:
+        self._hook("metadata.settle")
+        for table, ts in tables.items():
+            known = self._database.known[TableRef(schema, table)]
+            known.settled = max(known.settled, ts)
+
     def missing_chunks(self, ref: TableRef, limit: int) -> list[int]:
         self._hook("metadata.missing_chunks")
         chunks = self._database.known[ref].chunks
@@ -224,5 +234,6 @@ class MemoryMetadata:
             changes_applied=sum(marker.changes for marker in markers),
             open_letters=sum(stored.letter.ref == ref for stored in self._database.open_letters()),
             floor=known.floor,
+            settled=known.settled,
             blocked=known.block,
         )

@@ -5,6 +5,7 @@ ALTER TABLE sync_schemas
 
 ALTER TABLE sync_tables
     ADD COLUMN floor_ts bigint NOT NULL DEFAULT 0,      -- the source dropped or replaced the table then: what is older is void
+    ADD COLUMN settled_ts bigint NOT NULL DEFAULT 0,    -- of a table that is read again: what is older is applied
     ADD COLUMN kept_ts bigint NOT NULL DEFAULT 0,       -- older rows are kept although the source dropped their table
     ADD COLUMN last_chunk integer NOT NULL DEFAULT 0,   -- a number is never given to another chunk
     ADD COLUMN blocked text,                            -- why nothing can be applied until a person acts
