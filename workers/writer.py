@@ -80,7 +80,7 @@ class Writer:
         done: list[Written] = []
         poison: list[tuple[Write | Delete, Poison]] = []
         shape = transaction.shape(ref)
-        for writes in chain([whole], self._looked_up(ref, final.lookups)):
+        for writes in chain([whole], self._looked_up(ref, final.lookups, state.ts)):
             if lost:
                 lost -= {write.key for write in writes}
             shape = fitting(shape, writes, deletes, settings)
@@ -98,11 +98,14 @@ class Writer:
             transaction.log_error(ref, UpdatesLost(remedy=_CATCH_UP_FIRST), len(lost), correlation_id)
         return merged([*done, Written(lost=len(lost))]), poison
 
-    def _looked_up(self, ref: TableRef, changes: Sequence[Change]) -> Iterator[list[Write]]:
+    def _looked_up(self, ref: TableRef, changes: Sequence[Change], applied: int) -> Iterator[list[Write]]:
         """Updates with the document as it was at one time after them; what is missing then was deleted, and the stream
-        will say so. Changes up to that time, which are still to come, find their row newer than they are."""
+        will say so. Changes up to that time, which are still to come, find their row newer than they are.
+
+        Not as it was before `applied`: a delete that was applied leaves no row that would show that it is newer.
+        """
         if changes:
-            keys, after = [change.key for change in changes], max(change.ts for change in changes)
+            keys, after = [change.key for change in changes], max(applied, *(change.ts for change in changes))
             for ts, documents in self._source.lookup(ref.schema, ref.table, keys, after):
                 yield [Write(key, ts, record) for key, record in documents]
 

@@ -112,13 +112,12 @@ def test_one_transaction_at_a_time_has_a_partition_that_is_new(target: Destinati
 
 def test_a_partition_goes_on_where_it_was_advanced_to(target: DestinationBench) -> None:
     make_table(target)
-    for position in ("", "8203", "8207"):
+    for position, ts, following in (("", 0, "8203"), ("8203", 10, "8207"), ("8207", 20, "8205")):
         with target.destination.transaction() as transaction:
             assert transaction.lock_partition(PARTITION) == PartitionState(
-                position=position, partitions=1, snapshot_open=True
+                position=position, partitions=1, snapshot_open=True, ts=ts
             )
-            following = {"": "8203", "8203": "8207", "8207": "8205"}[position]
-            transaction.advance(PARTITION, following, 3, 4)
+            transaction.advance(PARTITION, following, ts + 10, 4)
     assert target.destination.metadata.markers("shop")[PARTITION] == "8207", "a marker never goes back"
     assert table_state(target).changes_applied == 8
 
@@ -132,10 +131,14 @@ def test_a_partition_of_a_table_that_nobody_noted_is_noted(target: DestinationBe
 
 def test_a_partition_says_of_how_many_it_is_one_now(target: DestinationBench) -> None:
     make_table(target)
-    target.destination.metadata.repartition(REF, 1, 3, "8205")
     with target.destination.transaction() as transaction:
-        state = transaction.lock_partition(PARTITION)
-    assert state == PartitionState(position="8205", partitions=3, snapshot_open=True)
+        transaction.lock_partition(PARTITION)
+        transaction.advance(PARTITION, "8203", 7, 1)
+    target.destination.metadata.repartition(REF, 1, 3, "8205")
+    for number in range(3):
+        with target.destination.transaction() as transaction:
+            state = transaction.lock_partition(PARTITION._replace(number=number))
+        assert state == PartitionState(position="8205", partitions=3, snapshot_open=True, ts=7)
 
 
 def test_one_transaction_at_a_time_has_a_chunk(target: DestinationBench) -> None:

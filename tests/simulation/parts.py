@@ -43,15 +43,25 @@ _CHANGING_METADATA = (
 class ForgetfulSource(MemorySource):
     """May refuse a resume token: then the stream begins at the token's time, and some changes come once more.
 
-    Whoever answers a read, or says what time it is, may be behind.
+    Whoever answers a read, or says what time it is, may be behind; but for what `up_to_date` asks.
     """
 
-    def __init__(self, rng: random.Random, trace: Trace, *, refused: float, behind: float, **options: Any) -> None:
+    def __init__(
+        self,
+        rng: random.Random,
+        trace: Trace,
+        *,
+        refused: float,
+        behind: float,
+        up_to_date: Callable[[], bool],
+        **options: Any,
+    ) -> None:
         super().__init__(behind=self._missed, **options)
         self._rng = rng
         self._trace = trace
         self._refused = refused
         self._rate_behind = behind
+        self._up_to_date = up_to_date
 
     def open_stream(self, schema: str, after: StreamPoint | None) -> MemoryStream:
         stream = super().open_stream(schema, after)
@@ -62,7 +72,7 @@ class ForgetfulSource(MemorySource):
 
     def _missed(self) -> int:
         """How many changes whoever answers has yet to hear of."""
-        if self._rng.random() >= self._rate_behind:
+        if self._up_to_date() or self._rng.random() >= self._rate_behind:
             return 0
         missed = self._rng.choice((1, 3, 20))
         self._trace.note(f"the member that answers has not heard of {missed} changes")

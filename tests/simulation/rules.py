@@ -72,6 +72,11 @@ RULES = (
     Rule(leave_out=rows.supersede, kind="letters"),
     Rule(leave_out=rows.last_letter, kind="letters", weather={"turns": 160}),
     Rule(leave_out=rows.floor, kind="upheavals"),
+    Rule(
+        leave_out=rows.replay_after,
+        kind="loads",
+        weather={"poison": 0.3, "behind": 0.9, "losses": 0.03, "upheavals": 0.0, "turns": 100},
+    ),
     Rule(leave_out=tables.sweep, kind="losses"),
     Rule(leave_out=tables.passed, kind="upheavals", weather={"losses": 0.02, "breakage": 0.0, "turns": 160}),
     Rule(leave_out=tables.checkpoint_last, kind="losses"),

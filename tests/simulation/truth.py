@@ -92,17 +92,19 @@ class Truth:
         """A row went, which showed its document as it was `before`: then that was deleted since."""
         if before is not None and before.is_deleted:
             return  # its table went with it
-        since, known = before.ts if before else 0, self._database.known.get(place[0])
-        floor, kept = (known.floor, known.kept) if known else (0, 0)
+        since, marker, known = before.ts if before else 0, self._marker(place), self._database.known.get(place[0])
+        floor, kept, settled = (known.floor, known.kept, known.settled) if known else (0, 0, 0)
         ends = [
-            state.ts
+            state
             for state in self._history.states[place]
             if state.stamp is None
             and since <= state.ts
             # Of a drop that was lost with the history nobody knows that its rows were to be kept.
             and (kept <= since < state.ts <= floor or not self._is_kept(place, state))
         ]
-        self._buried[place] = min(ends, default=since)
+        # A row whose document is parked can be swept, long before that ends.
+        passed = [state.ts for state in ends if state.position <= marker or state.ts <= settled]
+        self._buried[place] = min(passed, default=since)
         if not ends and not self._is_parked(place, since):
             self._wrong(f"row {_text(place)} was deleted although its document never was")
 

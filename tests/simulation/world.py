@@ -51,6 +51,7 @@ class World:
             self.trace,
             refused=self.weather.refused,
             behind=self.weather.behind,
+            up_to_date=self._is_scheduler,
             clock=self._clock,
             hook=self._hook,
             batch=rng.choice((1, 4, 20)),
@@ -156,6 +157,11 @@ class World:
     def _quiet_turn(self) -> None:
         self._time += QUIET_SECONDS
         self._turn()
+
+    def _is_scheduler(self) -> bool:
+        """docs/guarantees.md says what a scheduler asks of the source's time."""
+        actor = self._interleaving.current
+        return actor is not None and actor.name.startswith("scheduler")
 
     def _clock(self) -> float:
         return self._time

@@ -64,7 +64,8 @@ import signal, sys
 from warp.monitoring.logging import configure_logging
 from warp.process import Stop
 configure_logging("INFO", "json", process="test")
-Stop().install(within=float(sys.argv[2]), status=int(sys.argv[1]))
+stop = Stop()
+stop.install(within=float(sys.argv[2]), status=int(sys.argv[1]))
 print("up", flush=True)
 """
 _IN_PYTHON = "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()"
@@ -86,13 +87,13 @@ def test_a_process_that_does_not_get_on_is_ended_in_time(stuck: str, number: sig
 
 def test_other_signals_do_not_end_it() -> None:
     other = "signal.signal(signal.SIGALRM, lambda *_: None); signal.setitimer(signal.ITIMER_REAL, 0.001)\n"
-    ended, said = _signalled(_STUCK + other + "signal.pause(); import time; time.sleep(0.3); sys.exit(5)", None, 0)
+    ended, said = _signalled(_STUCK + other + "stop.wait(0.3); sys.exit(5)", None, 0)
     assert ended == 5
     assert not said
 
 
 def test_a_process_that_ends_by_itself_is_left_alone() -> None:
-    ended, said = _signalled(_STUCK + "signal.pause(); sys.exit(5)", signal.SIGTERM, 0, within=30.0)
+    ended, said = _signalled(_STUCK + "stop.wait(60); sys.exit(5)", signal.SIGTERM, 0, within=30.0)
     assert ended == 5
     assert not said
 

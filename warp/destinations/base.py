@@ -46,6 +46,8 @@ class PartitionState:
     partitions: int
     """The number of partitions the table has now; an entry routed by another number must be dropped."""
     snapshot_open: bool
+    ts: int = 0
+    """All of the partition's changes up to this cluster time, or none later, are applied: that of the last one."""
     floor: int = 0
     """Changes before this cluster time are void: the source dropped or replaced the table then."""
     kept: int = 0

@@ -13,7 +13,7 @@ from warp.metadata.base import SnapshotState
 from warp.sources.base import Chunk
 
 _LOCK_MARKER = """
-    SELECT position, partitions, floor_ts FROM cartridge_warp.sync_markers
+    SELECT position, partitions, ts, floor_ts FROM cartridge_warp.sync_markers
     WHERE schema_name = %s AND table_name = %s AND partition = %s FOR UPDATE SKIP LOCKED
 """
 # Asked once the marker is locked: whoever had it just before may have planned a snapshot.
@@ -35,12 +35,13 @@ def lock_partition(connection: psycopg.Connection, partition: Partition) -> Part
     known = connection.execute(_TABLE_STATE, [*partition.ref]).fetchone()
     if row is None or known is None:
         return None
-    position, partitions, floor = row
+    position, partitions, ts, floor = row
     snapshot, blocked, kept = known
     return PartitionState(
         position=position,
         partitions=partitions,
         snapshot_open=SnapshotState(snapshot).open,
+        ts=ts,
         floor=floor,
         kept=kept,
         blocked=blocked,
@@ -77,25 +78,29 @@ def repartition(connection: psycopg.Connection, ref: TableRef, before: int, afte
         [*ref, before],
     ).fetchone()
     markers = connection.execute(
-        "SELECT position FROM cartridge_warp.sync_markers WHERE schema_name = %s AND table_name = %s FOR UPDATE", [*ref]
+        "SELECT position, ts FROM cartridge_warp.sync_markers WHERE schema_name = %s AND table_name = %s FOR UPDATE",
+        [*ref],
     ).fetchall()
-    if known is None or any(marker > position for (marker,) in markers):
+    if known is None or any(marker > position for marker, _ in markers):
         return False
     connection.execute(
         "UPDATE cartridge_warp.sync_tables SET partitions = %s WHERE schema_name = %s AND table_name = %s",
         [after, *ref],
     )
+    # Documents change their partition: what one has applied, each may have.
+    newest = max((ts for _, ts in markers), default=0)
     connection.execute(
-        "UPDATE cartridge_warp.sync_markers SET partitions = %s, position = %s "
+        "UPDATE cartridge_warp.sync_markers SET partitions = %s, position = %s, ts = %s "
         "WHERE schema_name = %s AND table_name = %s",
-        [after, position, *ref],
+        [after, position, newest, *ref],
     )
     connection.execute(
-        "INSERT INTO cartridge_warp.sync_markers (schema_name, table_name, partition, partitions, position, floor_ts) "
-        "SELECT schema_name, table_name, number, partitions, %s, floor_ts FROM cartridge_warp.sync_tables, "
+        "INSERT INTO cartridge_warp.sync_markers "
+        "(schema_name, table_name, partition, partitions, position, ts, floor_ts) "
+        "SELECT schema_name, table_name, number, partitions, %s, %s, floor_ts FROM cartridge_warp.sync_tables, "
         "generate_series(0, partitions - 1) AS number WHERE schema_name = %s AND table_name = %s "
         "ON CONFLICT DO NOTHING",
-        [position, *ref],
+        [position, newest, *ref],
     )
     return True
 

@@ -120,6 +120,7 @@ class MemoryDatabase:
             position=marker.position,
             partitions=marker.partitions,
             snapshot_open=known.snapshot.open,
+            ts=marker.ts,
             floor=known.floor,
             kept=known.kept,
             blocked=known.block is not None,

@@ -92,9 +92,11 @@ class MemoryMetadata:
         if known.partitions != before or any(marker.position > position for marker in markers.values()):
             return False
         known.partitions = after
+        newest = max((marker.ts for marker in markers.values()), default=0)
         for number in {*markers, *range(after)}:
-            marker = self._database.markers.setdefault((ref, number), Marker(after))
-            marker.partitions, marker.position = after, position
+            self._database.markers.setdefault((ref, number), Marker(after))
+            marker = self._database.markers[ref, number]
+            marker.partitions, marker.position, marker.ts = after, position, newest
         return True
 
     def tables(self, schema: str) -> list[TableState]:

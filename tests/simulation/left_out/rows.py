@@ -56,3 +56,13 @@ def floor(patch: _Patch) -> None:
         return replace(state(self, partition), floor=0)
 
     patch.setattr(MemoryDatabase, "partition_state", without)
+
+
+def replay_after(patch: _Patch) -> None:
+    """A dead letter's document is looked up as it was after the letter, perhaps before a delete that is applied."""
+    state = MemoryDatabase.partition_state
+
+    def without(self: MemoryDatabase, partition: Partition) -> PartitionState:
+        return replace(state(self, partition), ts=0)
+
+    patch.setattr(MemoryDatabase, "partition_state", without)
