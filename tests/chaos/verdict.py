@@ -17,8 +17,8 @@ _TRACEBACK = re.compile(
     r"^Traceback \(most recent call last\):$(?:\n\s.*$)*\n(\S.*)$(?!\n+(?:During handling of|The above exception was))",
     re.MULTILINE,
 )
-_EXPECTED = ("redis.exceptions.", "rq.exceptions.InvalidJobOperation")
-"""RQ writes down whatever Redis does to it, and that a job is gone with Redis's data."""
+_EXPECTED = ("redis.exceptions.", "rq.exceptions.InvalidJobOperation", "ValueError: Execution ")
+"""RQ writes down whatever Redis does to it, and that a job, or its execution, is gone with Redis's data."""
 
 
 def catch_up(rig: Rig) -> float:
