@@ -7,6 +7,7 @@ Extended JSON v2 (github.com/mongodb/specifications, extended-json) is the writt
 from __future__ import annotations
 
 import base64
+import json
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -110,6 +111,13 @@ def exact_string(text: str) -> Any:
     return {"$utf8": base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()}
 
 
+def string_of(exact: Any) -> str:
+    """The string that `exact_string` wrote."""
+    if isinstance(exact, str):
+        return exact
+    return str(base64.b64decode(exact["$utf8"]), "utf-8", "surrogateescape")
+
+
 def exact_double(number: float) -> dict[str, str]:
     """Canonical Extended JSON of a double."""
     if number != number:
@@ -117,6 +125,14 @@ def exact_double(number: float) -> dict[str, str]:
     if number in (float("inf"), float("-inf")):
         return {"$numberDouble": "Infinity" if number > 0 else "-Infinity"}
     return {"$numberDouble": repr(number)}
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON of any depth: orjson ends at 254 levels, and what a source nests to 180 levels may be wrapped at each."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def exact_json(value: Value) -> bytes:

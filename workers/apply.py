@@ -65,7 +65,7 @@ class Applier:
         Raises Transient, Fatal or ServerUnreachable, with nothing changed; the log keeps its entries.
         """
         started = self._now()
-        done = self._writer.transact(partition.ref, str(partition), partial(self._transact, partition))
+        done = self._writer.transact(partition.ref, f"change stream, {partition}", partial(self._transact, partition))
         if done is None:
             return Outcome.BUSY
         if not done.read:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from warp.change import Change, Key, Operation
 from warp.transport.base import StoredEntry
@@ -54,6 +55,9 @@ class Coalesced:
     lookups: list[Change] = field(default_factory=list)
     """The document must be looked up at the source."""
     deletes: list[Change] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Change]:
+        return chain(self.whole, self.lookups, self.deletes)
 
 
 def coalesce(changes: Iterable[Change]) -> Coalesced:

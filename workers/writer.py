@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from warp.change import Change, Delete, TableRef, Write
+from warp.change import BEGINNING, Change, Delete, TableRef, Write
 from warp.config import TableSettings
 from warp.destinations.base import Destination, PartitionState, Transaction, Written, merged
 from warp.errors import Poison, UpdatesLost
@@ -33,6 +33,8 @@ class ShapeTooSmall(Exception):
     def __init__(self, seen: Seen) -> None:
         super().__init__("the table must evolve")
         self.seen = seen
+        self.position = BEGINNING
+        """Up to where in the stream that was seen; BEGINNING where it was read by a first load."""
 
 
 class Writer:
@@ -62,8 +64,16 @@ class Writer:
                 with self._destination.transaction() as transaction:
                     return work(transaction)
             except ShapeTooSmall as small:
-                soft = self._settings(ref).deletion_strategy == "soft"
-                self._report.evolved(ref, self._destination.evolve(ref, small.seen, soft_delete=soft, cause=cause))
+                settings = self._settings(ref)
+                decision = self._destination.evolve(
+                    ref,
+                    small.seen,
+                    soft_delete=settings.deletion_strategy == "soft",
+                    cause=cause,
+                    position=small.position,
+                    max_columns=settings.max_columns,
+                )
+                self._report.evolved(ref, decision)
 
     def write(
         self, transaction: Transaction, ref: TableRef, final: Coalesced, state: PartitionState, correlation_id: str
@@ -83,7 +93,11 @@ class Writer:
         for writes in chain([whole], self._looked_up(ref, final.lookups, state.ts)):
             if lost:
                 lost -= {write.key for write in writes}
-            shape = fitting(shape, writes, deletes, settings)
+            try:
+                shape = fitting(shape, writes, deletes, settings)
+            except ShapeTooSmall as small:
+                small.position = max(change.position for change in final)
+                raise
             if shape is None:
                 continue
             soft = settings.deletion_strategy == "soft"
@@ -120,6 +134,7 @@ def fitting(
     seen.add_records((write.record for write in writes), shape)
     if shape is None and seen.first_key_kind is None:
         return None
-    if shape is None or decide(shape, seen, soft_delete=settings.deletion_strategy == "soft").changes:
+    soft = settings.deletion_strategy == "soft"
+    if shape is None or decide(shape, seen, soft_delete=soft, max_columns=settings.max_columns).changes:
         raise ShapeTooSmall(seen)
     return shape

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
+from pymongo.database import Database
 from redis import Redis
 
+from tests.conftest import ConfigFile
+from tests.support.pipeline import Pipeline
+from warp.config import load_config
+from warp.connections import open_connections
 from warp.destinations.postgresql.destination import PostgresDestination
 from warp.destinations.postgresql.destination import open_destination as open_postgresql
 from warp.sources.mongodb.source import MongoSource
@@ -65,3 +71,13 @@ def logs(redis: Redis) -> RedisLogs:
 def wakeups(redis: Redis) -> RedisWakeups:
     """Wake-ups."""
     return RedisWakeups(redis, "redis")
+
+
+@pytest.fixture
+def pipeline(config_file: ConfigFile, database: Database[dict[str, Any]]) -> Iterator[Pipeline]:
+    """A pipeline of the test's database."""
+    connections = open_connections(load_config(config_file(), {}))
+    pipeline = Pipeline(connections, database.name)
+    yield pipeline
+    pipeline.tailer.close()
+    connections.close()

@@ -13,7 +13,8 @@ from tests.support.writer import COLLECTIONS, Writer
 from warp.change import Operation, RoutedChange, cluster_time
 from warp.errors import StreamInvalid
 from warp.sources.base import ChangeStream, StreamPoint
-from warp.sources.mongodb.codec import OPTIONS, key_of
+from warp.sources.mongodb.codec import key_of
+from warp.sources.mongodb.decoding import OPTIONS
 from warp.sources.mongodb.source import MongoSource
 
 WAIT = 0.5

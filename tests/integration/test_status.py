@@ -17,6 +17,8 @@ from warp.change import TS_COUNTER_BITS, Key, KeyKind, Operation, Partition, Tab
 from warp.config import load_config
 from warp.connections import Connections, open_connections
 from warp.errors import ConfigurationError, ExitCode, Fatal
+from warp.evolution.infer import Seen
+from warp.evolution.naming import column_name
 from warp.metadata.base import DeadLetter
 from warp.monitoring.status import SchemaStatus, State, TableStatus
 from warp.monitoring.survey import read_status
@@ -252,6 +254,32 @@ def test_the_command_shows_a_table(begun: str, config_file: ConfigFile, fleet: F
     assert code == ExitCode.DONE
     assert output.startswith(f"schema {begun}: loading, lag 0 s, backlog 0 changes, oplog headroom ")
     assert "0 of ~70" in output
+
+
+def test_names_that_are_others_in_postgresql_are_told(
+    begun: str, connections: Connections, config_file: ConfigFile, fleet: Fleet
+) -> None:
+    connections.destination.metadata.add_tables(begun, {"x" * 70: 1, "new": 1})
+    seen = Seen()
+    seen.add_records([{"ctid": 1, "plain": 2}], None)
+    ref = TableRef(begun, "items")
+    connections.destination.evolve(ref, seen, soft_delete=False, cause="test")
+
+    code, output = fleet.run(config_file(), "status", "--json")
+    assert code == ExitCode.DONE
+    tables = {table["name"]: table for table in json.loads(output)["schemas"][0]["tables"]}
+    column = column_name("ctid", ())
+    assert tables["items"]["target"] == f'"{begun}"."items"'
+    assert tables["items"]["renamed_columns"] == {"ctid": column}
+    assert (tables["new"]["renamed_columns"], tables["new"]["target"]) == ({}, f'"{begun}"."new"')
+    target = tables["x" * 70]["target"]
+    assert target != f'"{begun}"."{"x" * 70}"'
+
+    code, output = fleet.run(config_file(), "status")
+    assert code == ExitCode.DONE
+    assert f"columns of items: ctid is {column}" in output
+    assert f"{'x' * 70} is the table {target}" in output
+    assert "new is the table" not in output
 
 
 def test_what_is_blocked_and_what_went_wrong_is_told(

@@ -6,7 +6,6 @@ The logic of tailer, scheduler and worker is driven by hand, so that each value 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,18 +16,10 @@ import pytest
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from pymongo.database import Database
 
-from scheduler.snapshots import Snapshots
-from scheduler.tailer import Tailer
-from tests.conftest import ConfigFile
-from tests.support.wait import eventually
-from warp.change import Partition, TableRef
-from warp.config import TableSettings, load_config
-from warp.connections import Connections, open_connections
+from tests.support.pipeline import Pipeline
+from warp.change import TableRef
 from warp.sources.mongodb.codec import key_of
 from warp.sources.mongodb.source import MongoSource
-from workers.apply import Applier, Outcome
-from workers.report import Report
-from workers.snapshot import Loader
 
 OID = ObjectId("0123456789abcdef01234567")
 MOMENT = datetime(2020, 2, 29, 12, 30, 15, 123000, tzinfo=UTC)
@@ -94,57 +85,6 @@ MISFITS: dict[str, tuple[Any, str]] = {
     "minus_zero": (Decimal128("-0"), '{"$numberDecimal":"-0"}'),
 }
 """By field of another kind: a value that does not fit, and its canonical Extended JSON; "-": it fits after all."""
-
-
-class Pipeline:
-    """Tailer, scheduler and worker of one schema, by hand."""
-
-    def __init__(self, connections: Connections, schema: str) -> None:
-        self.connections = connections
-        self.schema = schema
-        settings = TableSettings(batch_size=1000, deletion_strategy="hard", partitions=1)
-        source, destination, logs = connections.source, connections.destination, connections.logs
-        self.tailer = Tailer(
-            schema,
-            source,
-            destination,
-            logs,
-            connections.wakeups,
-            settings=lambda _: settings,
-            high_water_mark=2**30,
-            clock=lambda: 0.0,
-            wait=lambda _: None,
-        )
-        self.snapshots = Snapshots(schema, source, destination, connections.wakeups, soft=lambda _: False)
-        self.applier = Applier(source, destination, logs, settings=lambda _: settings, report=Report())
-        self.loader = Loader(source, destination, settings=lambda _: settings, report=Report())
-
-    def load(self, table: str) -> None:
-        """Load a table that exists."""
-        self.tailer.tick()
-        self.snapshots.tick()
-        assert self.loader.load(TableRef(self.schema, table), 1, "cid", going_on=lambda: True)
-        self.snapshots.tick()
-
-    def follow(self, table: str, changes: int) -> None:
-        """Apply changes of a table."""
-
-        def read() -> bool:
-            self.tailer.tick()
-            return sum(log.changes for log in self.connections.logs.backlog(self.schema).values()) == changes
-
-        eventually(read)
-        assert self.applier.step(Partition(self.schema, table, 0, 1)) is Outcome.APPLIED
-
-
-@pytest.fixture
-def pipeline(config_file: ConfigFile, database: Database[dict[str, Any]]) -> Iterator[Pipeline]:
-    """A pipeline of the test's database."""
-    connections = open_connections(load_config(config_file(), {}))
-    pipeline = Pipeline(connections, database.name)
-    yield pipeline
-    pipeline.tailer.close()
-    connections.close()
 
 
 DOCUMENTS: list[dict[str, Any]] = [

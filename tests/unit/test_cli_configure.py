@@ -80,7 +80,7 @@ redis: {{connection_string: "redis://:{SECRET}@redis/0"}}
 partitions: 4
 schemas:
   - name: a
-    tables: [{{name: orders, deletion_strategy: soft, stream_batch_size: 500}}]
+    tables: [{{name: orders, deletion_strategy: soft, stream_batch_size: 500, max_columns: 12}}]
   - {{name: b, mode: batch, schedule: "0 4 * * *", partitions: 1}}
 """,
         encoding="utf-8",
@@ -130,6 +130,7 @@ def test_validate_for_machines() -> None:
                 "deletion_strategy": "hard",
                 "on_drop": "keep",
                 "partitions": 4,
+                "max_columns": 500,
                 "tables": [
                     {
                         "name": "orders",
@@ -137,6 +138,7 @@ def test_validate_for_machines() -> None:
                         "deletion_strategy": "soft",
                         "on_drop": "keep",
                         "partitions": 4,
+                        "max_columns": 12,
                     }
                 ],
             },
@@ -148,6 +150,7 @@ def test_validate_for_machines() -> None:
                 "deletion_strategy": "hard",
                 "on_drop": "keep",
                 "partitions": 1,
+                "max_columns": 500,
                 "tables": [],
             },
         ],

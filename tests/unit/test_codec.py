@@ -18,7 +18,9 @@ from tests.unit import jsonb, raw_bson
 from tests.unit.bson_values import DECIMALS, DOCUMENTS, DOUBLES, IDENTITIES, INT64
 from warp.change import Key, KeyKind
 from warp.sources.base import StoredJson
-from warp.sources.mongodb.codec import OPTIONS, hash_of, key_hash, key_of, key_value, record_of
+from warp.sources.mongodb.codec import hash_of, key_hash, key_of, key_value, record_of
+from warp.sources.mongodb.decoding import decode
+from warp.sources.mongodb.encoding import encode
 from warp.sources.mongodb.extended_json import WRAPPER_NAME
 from warp.sources.mongodb.parse import same_as_stored
 from warp.values import ObjectIdText, Opaque, Structured, Value, exact_json
@@ -27,7 +29,7 @@ OID = ObjectId("0123456789abcdef01234567")
 
 
 def _hash(identity: Any, **others: Any) -> int:
-    return key_hash(bson.encode({"_id": identity, **others}, codec_options=OPTIONS))
+    return key_hash(encode({"_id": identity, **others}))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_values_that_mongodb_holds_apart_are_two_keys(one: Any, other: Any) -> N
 
 @given(IDENTITIES)
 def test_a_key_gives_back_an_equal_identity(identity: Any) -> None:
-    identity = bson.decode(bson.encode({"_id": identity}, codec_options=OPTIONS), OPTIONS)["_id"]
+    identity = decode(encode({"_id": identity}))["_id"]
     key = key_of(identity)
     again = key_value(key)
     assert key_of(again) == key
@@ -123,9 +125,10 @@ def test_numbers_are_one_key_exactly_where_they_are_equal(
 @example((0x0E, b"\x02\0\0\0\xff\0"))  # a symbol that is not UTF-8
 def test_every_identity_has_a_key_and_a_partition_and_every_value_goes_into_a_record(value: tuple[int, bytes]) -> None:
     raw = raw_bson.document([(b"_id", value)])
-    key = key_of(bson.decode(raw, OPTIONS)["_id"])
+    key = key_of(decode(raw)["_id"])
     assert key_hash(raw) == hash_of(key)
-    fields = bson.decode(raw_bson.document([(b"f", value)]), OPTIONS)
+    assert key_of(key_value(key)) == key
+    fields = decode(raw_bson.document([(b"f", value)]))
     assert record_of(fields, suspicious=True).keys() == {"f"}
 
 
@@ -142,8 +145,8 @@ def test_partitions_are_filled_evenly() -> None:
 
 
 def _record(document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Value]]:
-    raw = bson.encode(document, codec_options=OPTIONS)
-    decoded = bson.decode(raw, OPTIONS)
+    raw = encode(document)
+    decoded = decode(raw)
     return decoded, dict(record_of(decoded, suspicious=WRAPPER_NAME.search(raw) is not None))
 
 
@@ -172,6 +175,7 @@ def test_every_value_comes_back_from_a_column(document: dict[str, Any]) -> None:
         (Int64(5), 5),
         (OID, ObjectIdText(str(OID))),
         (Decimal128("1.10"), Decimal("1.10")),
+        (Decimal128.from_bid((6176 << 113 | 10**34).to_bytes(16, "little")), Decimal(0)),  # a digit too many
         (Binary(bytes(16), 4), UUID(int=0)),
         (datetime(2020, 1, 1), datetime(2020, 1, 1)),
         ("x", "x"),
@@ -205,7 +209,7 @@ def test_what_no_column_holds_says_why(value: Any, reason: str) -> None:
 @given(st.binary(max_size=8))
 def test_strings_that_are_not_utf8_are_decoded_and_come_back(text: bytes) -> None:
     raw = b"\x02v\0" + (len(text) + 1).to_bytes(4, "little") + text + b"\0"
-    document = bson.decode((len(raw) + 5).to_bytes(4, "little") + raw + b"\0", OPTIONS)
+    document = decode((len(raw) + 5).to_bytes(4, "little") + raw + b"\0")
     record = record_of(document, suspicious=False)
     assert same_as_stored(document["v"], StoredJson(jsonb.stored(exact_json(record["v"]))))
     assert document["v"].encode("utf-8", "surrogateescape") == text

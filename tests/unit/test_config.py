@@ -95,13 +95,14 @@ def test_the_examples_say_what_is_documented(text: str, example: str) -> None:
     assert yaml.safe_load((EXAMPLES / example).read_text(encoding="utf-8")) == yaml.safe_load(text)
 
 
-@pytest.mark.parametrize("setting", ["batch_size", "deletion_strategy", "partitions"])
+@pytest.mark.parametrize("setting", ["batch_size", "deletion_strategy", "partitions", "max_columns"])
 @pytest.mark.parametrize("level", ["global", "schema", "table"])
 def test_the_nearest_level_wins(setting: str, level: str) -> None:
     names = {
         "batch_size": ("default_batch_size", "default_batch_size", "stream_batch_size"),
         "deletion_strategy": ("deletion_strategy",) * 3,
         "partitions": ("partitions",) * 3,
+        "max_columns": ("max_columns",) * 3,
     }[setting]
     values: tuple[Any, Any, Any] = ("hard", "hard", "hard") if setting == "deletion_strategy" else (2, 3, 4)
     depth = ["global", "schema", "table"].index(level)
@@ -135,6 +136,12 @@ def test_the_defaults() -> None:
     assert (config.monitoring.log_level, config.monitoring.log_format) == ("INFO", "auto")
     assert (config.monitoring.stall_seconds, config.monitoring.min_oplog_headroom_hours) == (60, 1.0)
     assert config.log_high_water_mark == 256 * 2**20
+    assert (config.max_columns, config.table("shop", "any").max_columns) == (500, 500)
+
+
+@pytest.mark.parametrize("name", ["cartridge_warp", "pg_logs", "information_schema", "public"])
+def test_a_database_may_have_a_name_that_postgresql_reserves(name: str) -> None:
+    assert configured(schemas=[{"name": name}]).schemas[0].name == name
 
 
 def test_one_schema_may_be_chosen() -> None:

@@ -51,9 +51,9 @@ IN_ENVIRONMENT = {
         'CARTRIDGE_WARP_PARTITIONS: partitions: found "0"; allowed: a whole number from 1 to 64',
     ),
     "wrong value in JSON": (
-        {"CARTRIDGE_WARP_SCHEMAS": '[{"name": "pg_x"}]'},
-        'CARTRIDGE_WARP_SCHEMAS: schemas[0].name: found "pg_x"; allowed: a name that PostgreSQL does not reserve, as '
-        "it does information_schema and pg_…",
+        {"CARTRIDGE_WARP_SCHEMAS": '[{"name": "admin"}]'},
+        'CARTRIDGE_WARP_SCHEMAS: schemas[0].name: found "admin"; allowed: a database of yours: MongoDB keeps admin, '
+        "local, config for itself",
     ),
     "not JSON": (
         {"CARTRIDGE_WARP_SCHEMAS": f"[{SECRET}"},
@@ -150,7 +150,7 @@ schemas:
     tables:
       - name: t
         stream_batch_size: x
-  - name: pg_x
+  - name: admin
 """
     error = error_of(tmp_path, text, {**SERVERS, "CARTRIDGE_WARP_WEB__PORT": "x", "CARTRIDGE_WARP_SCHEMA": "x"})
 
@@ -160,7 +160,7 @@ schemas:
         'CARTRIDGE_WARP_WEB__PORT: web.port: found "x"',
         "c.yaml: single_schema_name: nothing given",
         'c.yaml:13: schemas[1].tables[0].stream_batch_size: found "x"',
-        'c.yaml:14: schemas[2].name: found "pg_x"',
+        'c.yaml:14: schemas[2].name: found "admin"',
         "c.yaml:2: partition: unknown key",
         "c.yaml:4: source.conection_string: unknown key",
         "c.yaml:7: schemas[0].partitions: found 99",

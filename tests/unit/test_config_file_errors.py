@@ -94,16 +94,6 @@ IN_FILE = {
         "schemas: [{name: a, tables: [{name: t}, {name: u}, {name: t}]}]\n",
         'c.yaml:1: schemas[0].tables[2].name: found "t"; allowed: a name of its own: schemas[0].tables[0] has this one',
     ),
-    "the metadata's schema": (
-        "schemas: [{name: cartridge_warp}]\n",
-        'c.yaml:1: schemas[0].name: found "cartridge_warp"; allowed: any name but cartridge_warp, which is reserved '
-        "for cartridge-warp's own metadata",
-    ),
-    "PostgreSQL's name": (
-        "schemas: [{name: pg_toast}]\n",
-        'c.yaml:1: schemas[0].name: found "pg_toast"; allowed: a name that PostgreSQL does not reserve, as it does '
-        "information_schema and pg_…",
-    ),
     "MongoDB's name": (
         "schemas: [{name: admin}]\n",
         'c.yaml:1: schemas[0].name: found "admin"; allowed: a database of yours: MongoDB keeps admin, local, config '

@@ -12,7 +12,7 @@ from hypothesis import given
 
 from tests.unit import jsonb
 from tests.unit.bson_values import STRUCTURED, VALUES
-from warp.sources.mongodb.codec import OPTIONS
+from warp.sources.mongodb.decoding import OPTIONS
 from warp.sources.mongodb.extended_json import WRAPPER_NAME, WRAPPERS, NotRelaxed, canonical_bytes, relaxed
 from warp.sources.mongodb.parse import parse, same
 

@@ -9,8 +9,17 @@ from hypothesis import strategies as st
 
 from tests.unit.bson_values import IDENTITIES
 from warp.change import Key, KeyKind, TableRef
-from warp.destinations.postgresql.names import cell_key, extra_name, field_name, identifier, key_cell, target
-from warp.evolution.decide import MAX_NAME_BYTES
+from warp.destinations.postgresql.names import (
+    cell_key,
+    extra_name,
+    field_name,
+    identifier,
+    key_cell,
+    qualified,
+    schema_identifier,
+    target,
+)
+from warp.evolution.naming import is_legal
 from warp.evolution.shape import Shape
 from warp.sources.mongodb.codec import key_of
 
@@ -69,12 +78,66 @@ def test_short_names_are_identifiers_as_they_are() -> None:
     assert target(TableRef("shop", 'odd "name" 50%')) == ("shop", 'odd "name" 50%')
 
 
-@given(st.text(min_size=1), st.text(min_size=1))
-def test_identifiers_fit_and_stay_distinct(one: str, other: str) -> None:
-    longer = one * 40
-    for name in (one, longer):
-        assert len(identifier(name).encode("utf-8", "surrogateescape")) <= max(MAX_NAME_BYTES, 0)
-    assert (identifier(one * 30) == identifier(other * 30)) == (one * 30 == other * 30)
+_NAMES = st.one_of(
+    st.text(),
+    st.text(min_size=1).map(lambda text: text * 40),
+    st.binary(max_size=80).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
+    st.sampled_from(("", "\0", "a\0b", "orders", "orders_pkey", "orders_pkey1", "_orders", "public", "pg_catalog")),
+    st.sampled_from(("pg_toast", "_pg_toast", "__pg_toast", "information_schema", "cartridge_warp", "_cartridge_warp")),
+    st.sampled_from(("\udc80pg_x", "pg_" + "x" * 60, "x" * 63, "x" * 64)),
+)
+
+
+@given(st.sets(_NAMES))
+def test_identifiers_are_legal_and_distinct(names: set[str]) -> None:
+    for made in (identifier, schema_identifier):
+        identifiers = {made(name) for name in names}
+        identifiers |= {made(each) for each in identifiers}
+        assert len({made(name) for name in names | identifiers}) == len(names | identifiers)
+        assert all(map(is_legal, identifiers))
+
+
+@given(_NAMES)
+def test_no_database_becomes_a_schema_that_is_reserved(name: str) -> None:
+    schema = schema_identifier(name)
+    assert not schema.startswith("pg_")
+    assert schema not in ("information_schema", "cartridge_warp")
+
+
+@pytest.mark.parametrize(
+    ("database", "schema"),
+    [
+        ("shop", "shop"),
+        ("public", "public"),
+        ("PG_X", "PG_X"),
+        ("pg_catalog", "_pg_catalog"),
+        ("_pg_catalog", "__pg_catalog"),
+        ("information_schema", "_information_schema"),
+        ("cartridge_warp", "_cartridge_warp"),
+        ("cartridge_warp2", "cartridge_warp2"),
+    ],
+)
+def test_a_reserved_database_gets_an_underscore_in_front(database: str, schema: str) -> None:
+    assert schema_identifier(database) == schema
+
+
+def test_a_collection_called_like_a_hashed_one_is_hashed_itself() -> None:
+    long = "orders of " + "x" * 80
+    hashed = identifier(long)
+    assert (hashed[:30], len(hashed)) == (long[:30], 63)
+    assert identifier(hashed) not in (hashed, long)
+    assert identifier(f"{hashed}_") != hashed
+
+
+@pytest.mark.parametrize("name", ["orders_pkey", "orders_pkey2", "_pkey", "x" * 58 + "_pkey"])
+def test_no_collection_takes_the_name_of_a_primary_keys_index(name: str) -> None:
+    assert identifier(name) != name
+    assert not identifier(name).endswith("_pkey")
+    assert identifier("orders_pkeys") == "orders_pkeys"
+
+
+def test_a_qualified_name_is_as_a_statement_has_it() -> None:
+    assert qualified(TableRef("pg_x", 'a"b')) == '"_pg_x"."a""b"'
 
 
 @given(st.one_of(st.text(), st.sampled_from(("$utf8:61", "$utf8:", "a\0b", "\udcff"))))

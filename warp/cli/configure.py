@@ -84,6 +84,7 @@ def _as_json(config: Config) -> dict[str, Any]:
             "deletion_strategy": of.deletion_strategy,
             "on_drop": of.on_drop.value,
             "partitions": of.partitions,
+            "max_columns": of.max_columns,
         }
 
     return {

@@ -24,7 +24,8 @@ _METADATA = {
 _REASONS = {
     "null": "null, which a column cannot tell from a missing field",
     "does_not_fit": "not of its column's type",
-    "no_column": "no column can have this name, or there are too many",
+    "no_column": "the table has as many columns as max_columns allows",
+    "row_too_wide": "more than fits into one row of PostgreSQL",
     "not_json": "not exact as jsonb",
     "bson_type": "of a type without a column",
     "binary_subtype": "binary of a subtype of its own",

@@ -38,6 +38,9 @@ COMMANDS = {
     "scheduler": LazyCommand("warp.cli.processes", "scheduler", "Run the scheduler", serves=True),
     "web": LazyCommand("warp.cli.web", "web", "Serve the RQ dashboard, health and metrics", serves=True),
     "status": LazyCommand("warp.cli.status", "status", "Say how every schema and table stands"),
+    "schema": LazyCommand(
+        "warp.cli.schema", "schema", "Show how tables took their shape, and what is not as it was made"
+    ),
     "verify": LazyCommand("warp.cli.verify", "verify", "Compare every document of both sides"),
     "dlq": LazyCommand("warp.cli.dlq", "dlq", "Look at dead letters, replay or discard them"),
     "demo": LazyCommand("warp.cli.demo", "demo", "Mirror sample data on embedded servers, and verify it"),

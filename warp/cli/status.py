@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from rich.text import Text
 
 from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option, configure, log_level_option, schema_option
+from warp.cli.terminal import visible
 from warp.connections import open_connections
 from warp.metadata.base import LoggedError
 from warp.monitoring.status import SchemaStatus, State, TableStatus
-from warp.monitoring.survey import read_status
+from warp.monitoring.survey import read_status, with_names
 
 _UNKNOWN = "?"
+_MOST_NAMES = 5
 _STYLES = {State.STREAMING: "green", State.STOPPED: "red", State.STALLED: "red", State.BLOCKED: "red"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -38,7 +41,7 @@ def status(config_path: Path | None, schema: str | None, as_json: bool, log_leve
     \b
     --json: {"schemas": [{name, state, lag_seconds, backlog_changes, oplog_headroom_seconds, checkpoint_age_seconds,
       stalled, headroom_short,        null, or {reason, remedy}
-      tables: [{name, state, …, blocked: null, or {reason, remedy, since}}],
+      tables: [{name, target, renamed_columns: {field: column}, state, …, blocked: null, or {reason, remedy, since}}],
       errors: [{table, class, error, remedy, correlation_id, first_at, last_at, age_seconds, occurrences}],
       notes}]}
     """
@@ -46,7 +49,7 @@ def status(config_path: Path | None, schema: str | None, as_json: bool, log_leve
     connections = open_connections(config)
     try:
         connections.destination.require_migrated()
-        schemas = read_status(config, connections, schema)
+        schemas = [with_names(each, connections.destination) for each in read_status(config, connections, schema)]
     finally:
         connections.close()
     if as_json:
@@ -71,6 +74,9 @@ def _show(console: Console, schema: SchemaStatus) -> None:
         console.print(Text(f"  {note}", "yellow"), soft_wrap=True)
     if schema.tables:
         console.print(_tables(schema))
+    for table in schema.tables:
+        for line in _names(schema.name, table):
+            console.print(Text(f"  {line}", "dim"), soft_wrap=True)
     for error in schema.errors:
         _tell(console, error)
 
@@ -111,6 +117,17 @@ def _tables(schema: SchemaStatus) -> Table:
             Text(_number(table.dead_letters), "red" if table.dead_letters else ""),
         )
     return shown
+
+
+def _names(schema: str, table: TableStatus) -> Iterator[str]:
+    """What PostgreSQL calls otherwise than the source does."""
+    if table.target != f'"{schema}"."{table.name}"':
+        yield f"{visible(table.name)} is the table {visible(table.target)}"
+    if table.renamed:
+        fields = list(table.renamed.items())
+        shown = ", ".join(f"{visible(field)} is {visible(column)}" for field, column in fields[:_MOST_NAMES])
+        rest = f" and {len(fields) - _MOST_NAMES} more: cartridge-warp schema history" if fields[_MOST_NAMES:] else ""
+        yield f"columns of {visible(table.name)}: {shown}{rest}"
 
 
 def _state(state: State) -> Text:

@@ -3,7 +3,7 @@
 `load_config` gives a frozen `Config`; everything else takes one. Nothing here connects to a server.
 """
 
-from warp.config.fields import METADATA_SCHEMA, DeletionStrategy
+from warp.config.fields import DeletionStrategy
 from warp.config.load import DEFAULT_PATH, load_config
 from warp.config.models import (
     Config,
@@ -20,7 +20,6 @@ from warp.config.secrets import redact, redact_text
 
 __all__ = [
     "DEFAULT_PATH",
-    "METADATA_SCHEMA",
     "Config",
     "DeletionStrategy",
     "DestinationConfig",

@@ -19,8 +19,7 @@ from pydantic import (
 )
 
 from warp.config.secrets import HOSTS, LIBPQ_PAIRS
-
-METADATA_SCHEMA = "cartridge_warp"
+from warp.evolution.decide import MOST_COLUMNS
 
 ConnectionCheck = Callable[[SecretStr], SecretStr]
 
@@ -47,10 +46,6 @@ _CRON_PART = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\
 def _check_schema_name(name: str) -> str:
     if name in _SYSTEM_DATABASES:
         raise ValueError(f"a database of yours: MongoDB keeps {', '.join(_SYSTEM_DATABASES)} for itself")
-    if name == METADATA_SCHEMA:
-        raise ValueError(f"any name but {METADATA_SCHEMA}, which is reserved for cartridge-warp's own metadata")
-    if name.startswith("pg_") or name == "information_schema":
-        raise ValueError("a name that PostgreSQL does not reserve, as it does information_schema and pg_…")
     if not name or _FORBIDDEN_IN_DATABASES.search(name) or len(name.encode()) > _MAX_DATABASE_BYTES:
         raise ValueError(f'a name of 1 to {_MAX_DATABASE_BYTES} bytes, without spaces and / \\ . " $ * < > : | ?')
     return name
@@ -166,6 +161,7 @@ Cron = Annotated[str, AfterValidator(_check_cron)]
 DeletionStrategy = Literal["hard", "soft"]
 BatchSize = Annotated[int, _whole(1, 100_000)]
 Partitions = Annotated[int, _whole(1, 64)]
+Columns = Annotated[int, _whole(1, MOST_COLUMNS)]
 LogBytes = Annotated[int, BeforeValidator(_bytes)]
 StallSeconds = Annotated[int, _whole(15, 86_400)]
 """An idle source's time moves once in ten seconds: less would take it for one that goes on."""

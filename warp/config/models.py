@@ -25,6 +25,7 @@ from warp.config.fields import (
     DESTINATION_TYPES,
     SOURCE_TYPES,
     BatchSize,
+    Columns,
     Cron,
     DeletionStrategy,
     DestinationType,
@@ -42,6 +43,7 @@ from warp.config.fields import (
 )
 from warp.destinations.base import OnDrop
 from warp.errors import ConfigurationError
+from warp.evolution.decide import MAX_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class TableSettings:
     deletion_strategy: DeletionStrategy
     partitions: int
     on_drop: OnDrop = OnDrop.KEEP
+    max_columns: int = MAX_COLUMNS
+    """Fields beyond so many columns stay in `_extra`."""
 
 
 class _Section(BaseModel):
@@ -118,6 +122,7 @@ class TableConfig(_Section):
     deletion_strategy: DeletionStrategy | None = None
     on_drop: OnDrop | None = None
     partitions: Partitions | None = None
+    max_columns: Columns | None = None
 
 
 _UNNAMED_TABLE = TableConfig(name="-")
@@ -133,6 +138,7 @@ class SchemaConfig(_Section):
     deletion_strategy: DeletionStrategy | None = None
     on_drop: OnDrop | None = None
     partitions: Partitions | None = None
+    max_columns: Columns | None = None
     tables: tuple[TableConfig, ...] = ()
 
 
@@ -150,6 +156,8 @@ class Config(_Section):
     on_drop: OnDrop = OnDrop.KEEP
     """What becomes of a table's rows when the source drops it."""
     partitions: Partitions = 1
+    max_columns: Columns = MAX_COLUMNS
+    """Columns for fields that a table gets at most; fields beyond them stay in `_extra`."""
     log_high_water_mark: LogBytes = 256 * 2**20
     """Bytes that one schema's logs may hold in Redis before its tailer stops reading."""
     monitoring: MonitoringConfig = MonitoringConfig()
@@ -197,6 +205,7 @@ class Config(_Section):
             deletion_strategy=own.deletion_strategy or above.deletion_strategy or self.deletion_strategy,
             partitions=own.partitions or above.partitions or self.partitions,
             on_drop=own.on_drop or above.on_drop or self.on_drop,
+            max_columns=own.max_columns or above.max_columns or self.max_columns,
         )
 
 

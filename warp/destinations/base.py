@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from warp.change import Delete, Key, Partition, TableRef, Write
+from warp.change import BEGINNING, Delete, Key, Partition, TableRef, Write
 from warp.errors import WarpError
-from warp.evolution.decide import Decision
+from warp.evolution.decide import MAX_COLUMNS, Decision
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Shape
 from warp.metadata.base import DeadLetter, LetterState, Metadata, StoredLetter
@@ -156,10 +156,20 @@ class Destination(Protocol):
         Raises Transient where the same transaction later can succeed, Fatal where a person must act, ServerUnreachable.
         """
 
-    def evolve(self, ref: TableRef, seen: Seen, *, soft_delete: bool, cause: str) -> Decision:
+    def evolve(
+        self,
+        ref: TableRef,
+        seen: Seen,
+        *,
+        soft_delete: bool,
+        cause: str,
+        position: str = BEGINNING,
+        max_columns: int = MAX_COLUMNS,
+    ) -> Decision:
         """Give a table the shape that it needs to take what was seen, in a transaction of its own.
 
-        Workers that do this at once take turns, and agree.
+        Workers that do this at once take turns, and agree. `cause`, and the `position` in the stream up to which it was
+        seen (BEGINNING: by a first load), are kept with the new version.
         """
 
     def drop(self, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:
@@ -181,6 +191,9 @@ class Destination(Protocol):
 
         They hold their partition or chunk, and nothing is lost with them.
         """
+
+    def target(self, ref: TableRef) -> str:
+        """The name of the table that mirrors a source's table, as the destination writes it."""
 
     def tables(self, schema: str) -> dict[str, Shape]:
         """The tables of a schema that exist, by the name of their source's table."""

@@ -1,9 +1,11 @@
-"""What a destination can say about what would happen to it, without anything happening: for `run --dry-run`."""
+"""What a destination can say about itself without anything happening to it: for `run --dry-run` and `schema`."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from importlib import import_module
 from typing import Protocol
@@ -19,6 +21,22 @@ class MetadataTables(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeVersion:
+    """One decision about a table's shape, as the registry keeps it."""
+
+    ref: TableRef
+    version: int
+    before: Shape | None
+    """None: there was no table."""
+    after: Shape | None
+    """None: the table was dropped."""
+    cause: str
+    position: str | None
+    """Up to where in the stream that was needed; BEGINNING: a first load has read it; None: neither, or not known."""
+    at: datetime
 
 
 class Survey(Protocol):
@@ -44,6 +62,12 @@ class Survey(Protocol):
 
     def columns(self, shape: Shape) -> dict[str, str]:
         """The names of a table's columns, each with its native type."""
+
+    def actual_columns(self, ref: TableRef) -> Mapping[str, str] | None:
+        """The columns that the table really has, each with its native type; None where there is no table."""
+
+    def versions(self, schema: str) -> Sequence[ShapeVersion]:
+        """Every version of every table of a schema, by table, and then the oldest first. Needs `migrate`."""
 
     def kept(self, shape: Shape, writes: Iterable[Write]) -> Counter[tuple[str, str]]:
         """How many values would be kept in `_extra`, by field and reason."""

@@ -7,18 +7,13 @@ from dataclasses import dataclass, replace
 
 from warp.change import KeyKind
 from warp.evolution.infer import Seen
+from warp.evolution.naming import column_name
 from warp.evolution.shape import Column, Shape
 
 MAX_COLUMNS = 500
-"""Fields beyond this stay in `_extra`: PostgreSQL ends at 1,600 columns, and sooner for wide rows."""
-MAX_NAME_BYTES = 63
-"""PostgreSQL truncates longer identifiers silently (NAMEDATALEN - 1)."""
-
-RESERVED = frozenset(
-    {"_id", "_warp_ts", "_extra", "is_deleted", "deleted_at"}
-    | {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"}
-)
-"""Columns of our own, and PostgreSQL's system columns."""
+"""Fields beyond so many stay in `_extra`, unless the configuration says another number."""
+MOST_COLUMNS = 1590
+"""What a configuration may say: PostgreSQL ends at 1,600 columns, of which up to five are our own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,25 +35,22 @@ class Decision:
         return self.before is not None and self.after.mixed_keys and not self.before.mixed_keys
 
 
-def can_be_column(name: str) -> bool:
-    """Whether a field's name can stand as a column's as it is; one that cannot is kept in `_extra`."""
-    if not name or name in RESERVED or "\0" in name:
-        return False
-    try:
-        return len(name.encode()) <= MAX_NAME_BYTES
-    except UnicodeEncodeError:
-        return False
+def decide(shape: Shape | None, seen: Seen, *, soft_delete: bool, max_columns: int = MAX_COLUMNS) -> Decision:
+    """The shape that a table needs to take what was seen.
 
-
-def decide(shape: Shape | None, seen: Seen, *, soft_delete: bool) -> Decision:
-    """The shape that a table needs to take what was seen."""
+    New fields get columns in the order in which they came, as long as there are fewer than `max_columns`.
+    """
     key_kind = shape.key_kind if shape else seen.first_key_kind or KeyKind.OBJECT_ID
     columns = dict(shape.columns) if shape else {}
+    taken = {column.name for column in columns.values()} if seen.fields else set()
     new: list[Column] = []
-    for name, kind in seen.fields.items():
-        if name not in columns and len(columns) < MAX_COLUMNS and can_be_column(name):
-            columns[name] = Column(name=name, kind=kind)
-            new.append(columns[name])
+    for field, kind in seen.fields.items():
+        if len(columns) >= max_columns:
+            break
+        if field not in columns:
+            columns[field] = Column(name=column_name(field, taken), kind=kind)
+            taken.add(columns[field].name)
+            new.append(columns[field])
     mixed = bool(shape and shape.mixed_keys) or bool(seen.key_kinds - {key_kind})
     soft = bool(shape and shape.soft_delete) or soft_delete
     if shape is None:

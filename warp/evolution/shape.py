@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from warp.change import KeyKind
-from warp.values import Kind
+from warp.values import Kind, exact_string, string_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +32,18 @@ class Shape:
     columns: Mapping[str, Column] = field(default_factory=dict)
     """Columns by the name of the field."""
 
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The columns that are not called as their fields are, by the field."""
+        return {name: column.name for name, column in self.columns.items() if name != column.name}
+
     def to_json(self) -> dict[str, Any]:
         """The form kept in `schema_registry`; the version is a column of its own there."""
         return {
             "key_kind": self.key_kind.value,
             "mixed_keys": self.mixed_keys,
             "soft_delete": self.soft_delete,
-            "columns": [[name, column.name, column.kind.value] for name, column in self.columns.items()],
+            "columns": [[exact_string(name), column.name, column.kind.value] for name, column in self.columns.items()],
         }
 
     @classmethod
@@ -49,5 +54,5 @@ class Shape:
             key_kind=KeyKind(shape["key_kind"]),
             mixed_keys=shape["mixed_keys"],
             soft_delete=shape["soft_delete"],
-            columns={name: Column(name=column, kind=Kind(kind)) for name, column, kind in shape["columns"]},
+            columns={string_of(name): Column(name=column, kind=Kind(kind)) for name, column, kind in shape["columns"]},
         )

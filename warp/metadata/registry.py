@@ -6,6 +6,7 @@ import orjson
 import psycopg
 
 from warp.change import TableRef
+from warp.destinations.survey import ShapeVersion
 from warp.evolution.shape import Shape
 
 
@@ -16,8 +17,7 @@ def current(connection: psycopg.Connection, ref: TableRef) -> Shape | None:
         "WHERE schema_name = %s AND table_name = %s ORDER BY version DESC LIMIT 1",
         [ref.schema, ref.table],
     ).fetchone()
-    shape = orjson.loads(row[1]) if row else None
-    return Shape.from_json(row[0], shape) if row and shape else None
+    return _shape(*row) if row else None
 
 
 def version(connection: psycopg.Connection, ref: TableRef) -> int:
@@ -35,23 +35,63 @@ def shapes(connection: psycopg.Connection, schema: str) -> dict[str, Shape]:
         "WHERE schema_name = %s ORDER BY table_name, version DESC",
         [schema],
     )
-    latest = ((table, version, orjson.loads(shape)) for table, version, shape in found)
-    return {table: Shape.from_json(version, shape) for table, version, shape in latest if shape}
+    latest = ((table, _shape(number, shape)) for table, number, shape in found)
+    return {table: shape for table, shape in latest if shape}
 
 
 def forget(connection: psycopg.Connection, ref: TableRef, cause: str) -> None:
     """Note that the table is there no more: as a version without a shape, so that no version comes twice."""
+    _insert(connection, ref, version(connection, ref) + 1, current(connection, ref), None, cause, None)
+
+
+def record(
+    connection: psycopg.Connection, ref: TableRef, before: Shape | None, after: Shape, cause: str, position: str
+) -> None:
+    """Keep a new version, and where in the stream it was needed: BEGINNING for what a first load has read."""
+    _insert(connection, ref, after.version, before, after, cause, position)
+
+
+def versions(connection: psycopg.Connection, schema: str) -> list[ShapeVersion]:
+    """Every version of every table of a schema, by table, and then the oldest first."""
+    found = connection.execute(
+        "SELECT table_name, version, before::text, shape::text, cause, position, created_at "
+        "FROM cartridge_warp.schema_registry WHERE schema_name = %s ORDER BY table_name, version",
+        [schema],
+    )
+    return [
+        ShapeVersion(
+            ref=TableRef(schema, table),
+            version=number,
+            before=_shape(number - 1, before),
+            after=_shape(number, after),
+            cause=cause,
+            position=position,
+            at=at,
+        )
+        for table, number, before, after, cause, position, at in found
+    ]
+
+
+def _insert(
+    connection: psycopg.Connection,
+    ref: TableRef,
+    number: int,
+    before: Shape | None,
+    after: Shape | None,
+    cause: str,
+    position: str | None,
+) -> None:
     connection.execute(
-        "INSERT INTO cartridge_warp.schema_registry (schema_name, table_name, version, shape, cause) "
-        "VALUES (%s, %s, %s, 'null', %s)",
-        [ref.schema, ref.table, version(connection, ref) + 1, cause],
+        "INSERT INTO cartridge_warp.schema_registry (schema_name, table_name, version, before, shape, cause, position) "
+        "VALUES (%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s)",
+        [*ref, number, _json(before), _json(after), cause, position],
     )
 
 
-def record(connection: psycopg.Connection, ref: TableRef, shape: Shape, cause: str) -> None:
-    """Keep a new version."""
-    connection.execute(
-        "INSERT INTO cartridge_warp.schema_registry (schema_name, table_name, version, shape, cause) "
-        "VALUES (%s, %s, %s, %s::jsonb, %s)",
-        [ref.schema, ref.table, shape.version, orjson.dumps(shape.to_json()).decode(), cause],
-    )
+def _json(shape: Shape | None) -> str:
+    return orjson.dumps(shape.to_json() if shape else None).decode()
+
+
+def _shape(number: int, json: str | None) -> Shape | None:
+    shape = orjson.loads(json) if json else None
+    return Shape.from_json(number, shape) if shape else None

@@ -5,7 +5,8 @@ Reading it is `warp.monitoring.survey`'s, showing it is left to others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -52,11 +53,17 @@ class TableStatus:
     chunks: int
     chunks_loaded: int
     blocked: Block | None
+    target: str
+    """Its table as the destination names it."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The columns that are not called as their fields are, by the field; only where they were asked for."""
 
     def to_json(self) -> dict[str, Any]:
         """As `status --json` prints it."""
         return {
             "name": self.name,
+            "target": self.target,
+            "renamed_columns": dict(self.renamed),
             "state": self.state.value,
             "lag_seconds": self.lag_seconds,
             "backlog_changes": self.backlog_changes,

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from warp.change import cluster_seconds
 from warp.config import Config
 from warp.connections import Connections
+from warp.destinations.base import Destination
 from warp.errors import WarpError
 from warp.metadata.base import SchemaState, SnapshotState, TableState
 from warp.monitoring.stalls import ALIVE_SECONDS, SAME_SECONDS, Around, Trouble, short_headroom, stalled
@@ -32,6 +34,15 @@ def read_status(config: Config, connections: Connections, only: str | None) -> t
     """
     reader = _Reader(config, connections)
     return tuple(reader.schema(schema.name) for schema in config.stream_schemas(only))
+
+
+def with_names(schema: SchemaStatus, destination: Destination) -> SchemaStatus:
+    """The status with the columns that are not called as their fields are, which takes reading every shape."""
+    shapes = destination.tables(schema.name)
+    tables = (
+        replace(table, renamed=shapes[table.name].renamed) if table.name in shapes else table for table in schema.tables
+    )
+    return replace(schema, tables=tuple(tables))
 
 
 class _Reader:
@@ -67,7 +78,7 @@ class _Reader:
             checkpoint_age_seconds=age,
             stalled=trouble,
             headroom_short=short_headroom(headroom, self._config.monitoring.min_oplog_headroom_hours),
-            tables=tuple(_table(table, lag, logs) for table in tables),
+            tables=tuple(_table(table, self._connections.destination.target(table.ref), lag, logs) for table in tables),
             errors=tuple(metadata.errors(name, ERRORS)),
             notes=(*self._away.values(), *([_HEADROOM_UNKNOWN] if source_ts is not None and headroom is None else [])),
         )
@@ -158,7 +169,7 @@ def _lag(state: SchemaState, now: int, backlog: int | None, *, alive: bool) -> f
     return float(max(0, cluster_seconds(now) - cluster_seconds(state.checkpoint.ts)))
 
 
-def _table(table: TableState, lag: float | None, logs: Mapping[str, Backlog] | None) -> TableStatus:
+def _table(table: TableState, target: str, lag: float | None, logs: Mapping[str, Backlog] | None) -> TableStatus:
     log = None if logs is None else logs.get(table.ref.table, Backlog(0, 0))
     return TableStatus(
         name=table.ref.table,
@@ -173,4 +184,5 @@ def _table(table: TableState, lag: float | None, logs: Mapping[str, Backlog] | N
         chunks=table.chunks,
         chunks_loaded=table.chunks_loaded,
         blocked=table.blocked,
+        target=target,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from warp.change import Key, TableRef
+from warp.change import BEGINNING, Key, TableRef
 from warp.destinations.base import OnDrop, Transaction
 from warp.errors import Fatal, Transient
-from warp.evolution.decide import Decision, decide
+from warp.evolution.decide import MAX_COLUMNS, Decision, decide
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Shape
 from warp.metadata.base import Metadata, SnapshotState
@@ -54,9 +54,18 @@ class MemoryDestination:
             self.database.locks.release(transaction)
         self._hook("destination.committed")
 
-    def evolve(self, ref: TableRef, seen: Seen, *, soft_delete: bool, cause: str) -> Decision:
+    def evolve(
+        self,
+        ref: TableRef,
+        seen: Seen,
+        *,
+        soft_delete: bool,
+        cause: str,
+        position: str = BEGINNING,
+        max_columns: int = MAX_COLUMNS,
+    ) -> Decision:
         self._hook("destination.evolve")
-        decision = decide(self.database.shapes.get(ref), seen, soft_delete=soft_delete)
+        decision = decide(self.database.shapes.get(ref), seen, soft_delete=soft_delete, max_columns=max_columns)
         if decision.changes:
             if not self.database.locks.free(("shape", ref)):
                 raise Transient("a transaction rests on the table's shape")
@@ -110,6 +119,9 @@ class MemoryDestination:
             else:
                 del rows[key]
         return len(gone)
+
+    def target(self, ref: TableRef) -> str:
+        return str(ref)
 
     def tables(self, schema: str) -> dict[str, Shape]:
         self._hook("destination.tables")

@@ -7,13 +7,13 @@ from dataclasses import replace
 import psycopg
 from psycopg import sql
 
-from warp.change import TableRef
+from warp.change import BEGINNING, TableRef
 from warp.destinations.postgresql.names import target
 from warp.destinations.postgresql.rows import EXTRA, KEY, TS
 from warp.destinations.postgresql.transaction import key_type
 from warp.destinations.postgresql.types import SQL_TYPES
 from warp.errors import Fatal
-from warp.evolution.decide import Decision, decide
+from warp.evolution.decide import MAX_COLUMNS, Decision, decide
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Column, Shape
 from warp.metadata import registry
@@ -21,12 +21,21 @@ from warp.metadata import registry
 _SOFT_COLUMNS = ("is_deleted boolean NOT NULL DEFAULT false", "deleted_at timestamp with time zone")
 
 
-def evolve(connection: psycopg.Connection, ref: TableRef, seen: Seen, *, soft_delete: bool, cause: str) -> Decision:
+def evolve(
+    connection: psycopg.Connection,
+    ref: TableRef,
+    seen: Seen,
+    *,
+    soft_delete: bool,
+    cause: str,
+    position: str = BEGINNING,
+    max_columns: int = MAX_COLUMNS,
+) -> Decision:
     """Decide on the present shape and carry it out, within the caller's transaction; one at a time for each table."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shape ' || %s, 0))", [str(ref)])
     # A key that becomes text rewrites the table, however long that takes.
     connection.execute("SET LOCAL statement_timeout = 0")
-    decision = decide(registry.current(connection, ref), seen, soft_delete=soft_delete)
+    decision = decide(registry.current(connection, ref), seen, soft_delete=soft_delete, max_columns=max_columns)
     if not decision.changes:
         return decision
     if decision.before is None:
@@ -39,7 +48,7 @@ def evolve(connection: psycopg.Connection, ref: TableRef, seen: Seen, *, soft_de
         connection.execute(_create(ref, decision.after))
     else:
         connection.execute(_alter(ref, decision.before, decision))
-    registry.record(connection, ref, decision.after, cause)
+    registry.record(connection, ref, decision.before, decision.after, cause, position)
     return decision
 
 

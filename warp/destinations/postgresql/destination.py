@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from warp.change import Key, TableRef
+from warp.change import BEGINNING, Key, TableRef
 from warp.destinations.base import OnDrop, Transaction
 from warp.destinations.postgresql import ddl, read_back, removal
 from warp.destinations.postgresql.client import APPLICATION, Client
+from warp.destinations.postgresql.names import qualified
 from warp.destinations.postgresql.stage import Stages
 from warp.destinations.postgresql.transaction import PostgresTransaction
-from warp.evolution.decide import Decision
+from warp.evolution.decide import MAX_COLUMNS, Decision
 from warp.evolution.infer import Seen
 from warp.evolution.shape import Shape
 from warp.metadata import migrate, registry
@@ -56,9 +57,26 @@ class PostgresDestination:
                 raise
             self._stages.committed()
 
-    def evolve(self, ref: TableRef, seen: Seen, *, soft_delete: bool, cause: str) -> Decision:
+    def evolve(
+        self,
+        ref: TableRef,
+        seen: Seen,
+        *,
+        soft_delete: bool,
+        cause: str,
+        position: str = BEGINNING,
+        max_columns: int = MAX_COLUMNS,
+    ) -> Decision:
         with self._client.connection() as connection, connection.transaction():
-            return ddl.evolve(connection, ref, seen, soft_delete=soft_delete, cause=cause)
+            return ddl.evolve(
+                connection,
+                ref,
+                seen,
+                soft_delete=soft_delete,
+                cause=cause,
+                position=position,
+                max_columns=max_columns,
+            )
 
     def drop(self, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:
         with self._client.connection() as connection, connection.transaction():
@@ -71,6 +89,9 @@ class PostgresDestination:
     def end_stalled(self, seconds: float) -> int:
         with self._client.connection() as connection:
             return connection.execute(_END_STALLED, [APPLICATION, seconds]).rowcount
+
+    def target(self, ref: TableRef) -> str:
+        return qualified(ref)
 
     def tables(self, schema: str) -> dict[str, Shape]:
         with self._client.connection() as connection:

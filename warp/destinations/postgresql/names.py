@@ -10,20 +10,43 @@ import orjson
 from psycopg import sql
 
 from warp.change import Key, KeyKind, TableRef
-from warp.evolution.decide import MAX_NAME_BYTES
+from warp.evolution.naming import MAX_NAME_BYTES, head, is_legal, name_bytes
 from warp.evolution.shape import Shape
 from warp.values import exact_string
 
-_HEX_DIGITS = 8
+_HEAD_BYTES = 30
+_HASHED = re.compile(r".*_[0-9a-f]{32,62}", re.DOTALL)
+_OF_AN_INDEX = re.compile(r".*_pkey[0-9]*", re.DOTALL)
+"""What PostgreSQL calls the index of a primary key, which stands among the tables."""
+_RESERVED_SCHEMA = re.compile(r"_*(pg_.*|information_schema|cartridge_warp)", re.DOTALL)
 
 
 def identifier(name: str) -> str:
-    """A collection's or database's name as an identifier: itself, or its head and a hash where it is too long."""
-    encoded = name.encode("utf-8", "surrogateescape")
-    if len(encoded) <= MAX_NAME_BYTES:
-        return name
-    head = encoded[: MAX_NAME_BYTES - _HEX_DIGITS - 1].decode("utf-8", "ignore")
-    return f"{head}_{hashlib.sha256(encoded).hexdigest()[:_HEX_DIGITS]}"
+    """A collection's name as a table's: itself, or, where that cannot be, its head and a hash.
+
+    No two names have one identifier, without anything having to be remembered: a hashed one has exactly 63 bytes, 128
+    bits or more of them the name's SHA-256, and a name that looks like one is hashed itself.
+    """
+    return _hashed(name) if _OF_AN_INDEX.fullmatch(name) else _itself_or_hashed(name)
+
+
+def schema_identifier(name: str) -> str:
+    """A database's name as a schema's, as `identifier`; one that PostgreSQL or we have reserved gets a `_` in front.
+
+    So does one that would be equal to such a name then.
+    """
+    reserved = _RESERVED_SCHEMA.fullmatch(head(name, len(name_bytes(name))))
+    return _itself_or_hashed(f"_{name}" if reserved else name)
+
+
+def _itself_or_hashed(name: str) -> str:
+    looks_hashed = len(name_bytes(name)) == MAX_NAME_BYTES and _HASHED.fullmatch(name)
+    return name if is_legal(name) and not looks_hashed else _hashed(name)
+
+
+def _hashed(name: str) -> str:
+    start = head(name, _HEAD_BYTES) + "_"
+    return start + hashlib.sha256(name_bytes(name)).hexdigest()[: MAX_NAME_BYTES - len(start.encode())]
 
 
 def parametric(*names: str) -> sql.SQL:
@@ -33,7 +56,17 @@ def parametric(*names: str) -> sql.SQL:
 
 def target(ref: TableRef) -> tuple[str, str]:
     """Schema and name of the PostgreSQL table."""
-    return identifier(ref.schema), identifier(ref.table)
+    return schema_identifier(ref.schema), identifier(ref.table)
+
+
+def qualified(ref: TableRef) -> str:
+    """The PostgreSQL table as a statement names it."""
+    return ".".join(map(quoted, target(ref)))
+
+
+def quoted(name: str) -> str:
+    """An identifier as a statement has it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 _PLAIN = {

@@ -17,7 +17,7 @@ from warp.destinations.postgresql.rows import EXTRA, KEY, TS
 from warp.destinations.postgresql.transaction import key_type
 from warp.evolution.shape import Column, Shape
 from warp.sources.base import StoredJson, StoredRow
-from warp.values import Kind, ObjectIdText, Value
+from warp.values import Kind, ObjectIdText, Value, json_bytes
 
 BATCH = 10_000
 """Keys in one list."""
@@ -105,7 +105,7 @@ def _row(columns: Sequence[tuple[str, Column]], extra: StoredJson | None, values
     }
     if extra is not None:
         fields: Mapping[str, Any] = orjson.loads(extra.text)
-        row.update({field_name(name): StoredJson(orjson.dumps(value).decode()) for name, value in fields.items()})
+        row.update({field_name(name): StoredJson(json_bytes(value).decode()) for name, value in fields.items()})
     return row
 
 

@@ -9,6 +9,7 @@ import orjson
 
 from warp.change import Write
 from warp.destinations.postgresql.names import extra_name, key_cell
+from warp.destinations.postgresql.page import Page
 from warp.destinations.postgresql.types import NULL, encoders, escape
 from warp.evolution.shape import Shape
 from warp.values import Opaque, Value, exact_json
@@ -31,6 +32,9 @@ def lines(shape: Shape, writes: Iterable[Write], kept: Counter[tuple[str, str]])
     }
     slot_of = slots.get
     blank = [NULL] * (len(OWN_COLUMNS) + len(slots))
+    fields = list(slots)
+    page = Page(shape)
+    always_fits = page.always_fits
     for key, ts, record in writes:
         cells = blank.copy()
         extra: dict[str, Value] | None = None
@@ -47,6 +51,12 @@ def lines(shape: Shape, writes: Iterable[Write], kept: Counter[tuple[str, str]])
                 extra = {}
             extra[name] = value
             kept[name, _reason(value, slot is not None)] += 1
+        if not always_fits:
+            for index in page.overflow(cells[len(OWN_COLUMNS) :]):
+                cells[index + len(OWN_COLUMNS)] = NULL
+                extra = extra or {}
+                extra[fields[index]] = record[fields[index]]
+                kept[fields[index], "row_too_wide"] += 1
         cells[0] = escape(key_cell(shape, key))
         cells[1] = str(ts)
         if extra is not None:

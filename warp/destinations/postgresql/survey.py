@@ -12,11 +12,11 @@ import psycopg
 from warp.change import TableRef, Write
 from warp.destinations.postgresql.client import Client
 from warp.destinations.postgresql.errors import SERVER
-from warp.destinations.postgresql.names import identifier, target
+from warp.destinations.postgresql.names import qualified, quoted, schema_identifier, target
 from warp.destinations.postgresql.rows import EXTRA, KEY, TS, lines
 from warp.destinations.postgresql.transaction import key_type
 from warp.destinations.postgresql.types import SQL_TYPES
-from warp.destinations.survey import MetadataTables
+from warp.destinations.survey import MetadataTables, ShapeVersion
 from warp.evolution.shape import Shape
 from warp.metadata import registry
 from warp.metadata.migrate import METADATA_SCHEMA, migrations, require_migrated
@@ -54,7 +54,7 @@ class PostgresSurvey:
             return registry.shapes(connection, schema) if _made(connection, "schema_registry") else {}
 
     def target(self, ref: TableRef) -> str:
-        return ".".join(map(_quoted, target(ref)))
+        return qualified(ref)
 
     def exists(self, ref: TableRef) -> bool:
         query = (
@@ -66,11 +66,11 @@ class PostgresSurvey:
     def refusals(self, schemas: Iterable[str]) -> list[str]:
         refusals = []
         missing = []
-        for name in (METADATA_SCHEMA, *map(identifier, schemas)):
-            if self._scalar("SELECT to_regnamespace(%s) IS NULL", _quoted(name)):
-                missing.append(_quoted(name))
+        for name in (METADATA_SCHEMA, *map(schema_identifier, schemas)):
+            if self._scalar("SELECT to_regnamespace(%s) IS NULL", quoted(name)):
+                missing.append(quoted(name))
             elif not self._scalar("SELECT has_schema_privilege(%s, 'CREATE')", name):
-                refusals.append(f"no table may be created in the schema {_quoted(name)}: grant CREATE on it")
+                refusals.append(f"no table may be created in the schema {quoted(name)}: grant CREATE on it")
         if missing and not self._scalar("SELECT has_database_privilege(current_database(), 'CREATE')"):
             refusals.append(f"the schemas {', '.join(missing)} may not be created: grant CREATE on the database")
         return refusals
@@ -80,6 +80,15 @@ class PostgresSurvey:
         own = {KEY: key, TS: "bigint", EXTRA: SQL_TYPES[Kind.JSON]}
         fields = {column.name: SQL_TYPES[column.kind] for column in shape.columns.values()}
         return own | fields | (_SOFT_TYPES if shape.soft_delete else {})
+
+    def actual_columns(self, ref: TableRef) -> dict[str, str] | None:
+        with self._reading() as connection:
+            found = connection.execute(_ACTUAL_COLUMNS, [qualified(ref)]).fetchall()
+        return dict(found) or None
+
+    def versions(self, schema: str) -> list[ShapeVersion]:
+        with self._reading() as connection:
+            return registry.versions(connection, schema)
 
     def kept(self, shape: Shape, writes: Iterable[Write]) -> Counter[tuple[str, str]]:
         counts: Counter[tuple[str, str]] = Counter()
@@ -102,10 +111,12 @@ class PostgresSurvey:
         return row[0] if row else None
 
 
+_ACTUAL_COLUMNS = (
+    "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+    "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+)
+
+
 def _made(connection: psycopg.Connection, table: str) -> bool:
     row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{METADATA_SCHEMA}.{table}"]).fetchone()
     return bool(row and row[0])
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -13,18 +13,15 @@ from uuid import UUID
 
 import bson
 import orjson
-from bson import Binary, CodecOptions, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
-from bson.codec_options import DatetimeConversion
+from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
 
 from warp.change import Key, KeyKind, Record
+from warp.sources.mongodb.bson_types import MalformedBinary, Pairs, Repeated, ScopedCode, Symbol
+from warp.sources.mongodb.decoding import OPTIONS, decode
+from warp.sources.mongodb.encoding import encode
 from warp.sources.mongodb.extended_json import NotRelaxed, canonical_bytes, relaxed
 from warp.sources.mongodb.parse import parse
 from warp.values import ObjectIdText, Opaque, Structured, Value
-
-OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="surrogateescape"
-)
-"""Decode whatever mongod holds: dates past the year 9999 as DatetimeMS, bytes that are not UTF-8 as lone surrogates."""
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -50,6 +47,8 @@ def _structured(value: Any, suspicious: bool) -> Value:
 
 
 _DECIMAL128 = Context(prec=34, Emin=-6143, Emax=6144, capitals=1, traps=[])
+_LARGEST_COEFFICIENT = 10**34 - 1
+"""The encoding has room for more; by the standard, and to MongoDB, such a number is zero."""
 _BID = struct.Struct("<QQ").unpack
 
 
@@ -59,9 +58,10 @@ def _number_of(value: Decimal128) -> Decimal:
     IEEE 754-2008, binary integer decimal: a sign, 14 bits of exponent, 113 bits of coefficient.
     """
     low, high = _BID(value.bid)
-    if high >> 61 & 3 == 3 or high >> 63:
+    coefficient = (high & (1 << 49) - 1) << 64 | low
+    if high >> 61 & 3 == 3 or high >> 63 or coefficient > _LARGEST_COEFFICIENT:
         return value.to_decimal()
-    return Decimal((high & (1 << 49) - 1) << 64 | low).scaleb((high >> 49 & 0x3FFF) - 6176, _DECIMAL128)
+    return Decimal(coefficient).scaleb((high >> 49 & 0x3FFF) - 6176, _DECIMAL128)
 
 
 def _decimal(value: Decimal128) -> Value:
@@ -96,10 +96,12 @@ def record_of(document: dict[str, Any], *, suspicious: bool) -> Record:
         kind = value.__class__
         if kind in _AS_THEY_ARE:
             record[name] = value
-        elif kind is dict or kind is list:
+        elif kind is dict or kind is list or kind is Pairs:
             record[name] = _structured(value, suspicious)
         elif kind is DBRef:  # to mongod an object like any other
             record[name] = _structured(dict(value.as_doc()), suspicious)
+        elif kind is Repeated:
+            record[name] = Opaque(canonical_bytes(value), "repeated_field")
         else:
             scalar = _SCALARS.get(kind)
             record[name] = scalar(value) if scalar else Opaque(canonical_bytes(value), "bson_type")
@@ -113,10 +115,12 @@ def key_of(value: Any) -> Key:
         return Key(KeyKind.OBJECT_ID, str(value))
     if value.__class__ is str:
         return Key(KeyKind.STRING, value)
+    if value.__class__ is Symbol:
+        return Key(KeyKind.STRING, value.text)
     number = _canonical_number(value)
     if number.__class__ is int:
         return Key(KeyKind.INT, str(number))
-    return Key(KeyKind.JSON, canonical_bytes(_canonical_numbers(value)).decode())
+    return Key(KeyKind.JSON, canonical_bytes(_canonical(value)).decode())
 
 
 def key_value(key: Key) -> Any:
@@ -127,9 +131,15 @@ def key_value(key: Key) -> Any:
         case KeyKind.STRING:
             return key.text
         case KeyKind.INT:
-            return Int64(key.text)
+            return _int64(key.text)
         case KeyKind.JSON:
             return parse(orjson.loads(key.text))
+
+
+def _int64(digits: str) -> Int64:
+    if int(digits) not in _INT64:
+        raise ValueError("MongoDB has no integers of more than 64 bits")
+    return Int64(digits)
 
 
 def _canonical_number(value: Any) -> Any:
@@ -161,12 +171,23 @@ def _canonical_decimal(number: Decimal) -> Any:
     return Decimal128(number.normalize(_DECIMAL128))
 
 
-def _canonical_numbers(value: Any) -> Any:
+def _canonical(value: Any) -> Any:
+    """One representative of all values that MongoDB holds equal as an `_id`."""
     match value:
         case dict():
-            return {name: _canonical_numbers(item) for name, item in value.items()}
+            return {name: _canonical(item) for name, item in value.items()}
+        case Pairs():
+            return Pairs(tuple((name, _canonical(item)) for name, item in value.pairs))
+        case DBRef():
+            return _canonical(dict(value.as_doc()))
         case list():
-            return [_canonical_numbers(item) for item in value]
+            return [_canonical(item) for item in value]
+        case Code() if value.scope is not None:
+            return Code(str(value), _canonical(dict(value.scope)))
+        case ScopedCode():
+            return ScopedCode(value.code, _canonical(value.scope))
+        case Symbol():
+            return value.text
         case _:
             number = _canonical_number(value)
             return Int64(number) if number.__class__ is int else number
@@ -174,6 +195,10 @@ def _canonical_numbers(value: Any) -> Any:
 
 _HASHED_AS_THEY_ARE = frozenset(b"\x02\x05\x07\x08\x09")
 """BSON types whose equal values have equal bytes: string, binary, ObjectId, bool, date."""
+_NUMBERS = frozenset(b"\x01\x10\x12\x13")
+"""BSON types that pymongo decodes exactly, which is quicker than to see whether it did."""
+_HASHED = bool | bytes | MalformedBinary | datetime | DatetimeMS
+"""The classes of those that are keys of no kind of their own."""
 
 
 def key_hash(document_key: bytes) -> int:
@@ -181,9 +206,12 @@ def key_hash(document_key: bytes) -> int:
 
     Only `_id` counts: the other fields of a sharded collection's document key can change.
     """
-    if document_key[4:9].endswith(b"_id\0") and document_key[4] in _HASHED_AS_THEY_ARE:
-        return zlib.crc32(document_key[9 : 9 + _length(document_key)])
-    return hash_of(key_of(bson.decode(document_key, OPTIONS).get("_id")))
+    if document_key[4:9].endswith(b"_id\0"):
+        if document_key[4] in _HASHED_AS_THEY_ARE:
+            return zlib.crc32(document_key[9 : 9 + _length(document_key)])
+        if document_key[4] in _NUMBERS:
+            return hash_of(key_of(bson.decode(document_key, OPTIONS)["_id"]))
+    return hash_of(key_of(decode(document_key).get("_id")))
 
 
 def hash_of(key: Key) -> int:
@@ -194,8 +222,8 @@ def hash_of(key: Key) -> int:
         case KeyKind.STRING:
             text = key.text.encode("utf-8", "surrogateescape") + b"\0"
             return zlib.crc32(struct.pack("<i", len(text)) + text)
-        case KeyKind.JSON if isinstance(value := key_value(key), bool | bytes | datetime | DatetimeMS):
-            return key_hash(bson.encode({"_id": value}, codec_options=OPTIONS))
+        case KeyKind.JSON if isinstance(value := key_value(key), _HASHED):
+            return key_hash(encode({"_id": value}))
         case _:
             return zlib.crc32(key.text.encode("utf-8", "surrogateescape"))
 

@@ -1,9 +1,11 @@
 """BSON values as Extended JSON v2 and back, so that nothing is lost on the way through jsonb.
 
 Two forms, by the specification (mongodb/specifications, extended-json): relaxed, for columns people query, and
-canonical, for `_extra`. Two additions where jsonb or the specification cannot tell values apart:
-`{"$utf8": base64}` for a string that jsonb refuses, and `{"$object": [[name, value], …]}` for an object whose names
-could be taken for one of these wrappers, or stand in it twice.
+canonical, for `_extra`. Four additions where jsonb or the specification cannot tell values apart:
+`{"$utf8": base64}` for a string that jsonb refuses; `{"$object": [[name, value], …]}` for an object whose names could
+be taken for one of these wrappers, or stand in it twice; `{"$repeated": [value, …]}` for a field that stands in its
+document more than once, with all of its values in order; and `{"$malformedBinary": base64}` for a binary of the old
+subtype 2 that does not begin with its own length.
 """
 
 from __future__ import annotations
@@ -18,19 +20,30 @@ from typing import Any
 import orjson
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 
-from warp.values import EPOCH, exact_double, exact_string, iso_date, milliseconds
+from warp.sources.mongodb.bson_types import (
+    DBPointer,
+    MalformedBinary,
+    Pairs,
+    RegularExpression,
+    Repeated,
+    ScopedCode,
+    Symbol,
+    Undefined,
+    regular_expression,
+)
+from warp.values import EPOCH, exact_double, exact_string, iso_date, json_bytes, milliseconds
 
 WRAPPERS = frozenset(
     {"$oid", "$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal", "$binary", "$uuid", "$code"}
     | {"$scope", "$timestamp", "$regularExpression", "$dbPointer", "$minKey", "$maxKey", "$symbol", "$undefined"}
-    | {"$utf8", "$object"}
+    | {"$utf8", "$object", "$repeated", "$malformedBinary"}
 )
 """Names with a meaning in Extended JSON: an object of the user's that has one is written as `$object`."""
 
 WRAPPER_NAME = re.compile(b"(?:%s)\0" % b"|".join(re.escape(name.encode()) for name in sorted(WRAPPERS)))
 """Finds such a name, or what looks like one, in BSON bytes."""
 
-_FAST = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_FAST = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 class NotRelaxed(Exception):
@@ -61,6 +74,8 @@ def _relaxed_leaf(value: Any) -> Any:
         return dict(value.as_doc())
     if isinstance(value, datetime):
         return {"$date": iso_date(value)} if value >= EPOCH else {"$date": {"$numberLong": str(milliseconds(value))}}
+    if value.__class__ is Pairs:
+        raise NotRelaxed
     return _leaf(value)
 
 
@@ -93,7 +108,10 @@ def canonical(value: Any) -> Any:
     match value:
         case None | bool():
             return value
-        case Code() | Int64():
+        case Code():
+            code = {"$code": exact_string(str(value))}
+            return code if value.scope is None else code | {"$scope": canonical(dict(value.scope))}
+        case Int64():
             return _leaf(value)
         case str():
             return exact_string(value)
@@ -106,6 +124,10 @@ def canonical(value: Any) -> Any:
             if not WRAPPERS.isdisjoint(value) or any(not isinstance(name, str) for name, _ in pairs):
                 return {"$object": pairs}
             return dict(pairs)
+        case Pairs():
+            return {"$object": [[exact_string(name), canonical(item)] for name, item in value.pairs]}
+        case Repeated():
+            return {"$repeated": [canonical(item) for item in value.values]}
         case list():
             return [canonical(item) for item in value]
         case _:
@@ -114,7 +136,7 @@ def canonical(value: Any) -> Any:
 
 def canonical_bytes(value: Any) -> bytes:
     """`canonical`, written."""
-    return orjson.dumps(canonical(value))
+    return json_bytes(canonical(value))
 
 
 def _leaf(value: Any) -> Any:
@@ -132,11 +154,22 @@ def _leaf(value: Any) -> Any:
         case bytes():
             subtype = value.subtype if isinstance(value, Binary) else 0
             return {"$binary": {"base64": base64.b64encode(value).decode(), "subType": f"{subtype:02x}"}}
+        case MalformedBinary():
+            return {"$malformedBinary": base64.b64encode(value.data).decode()}
         case Code():
-            code: dict[str, Any] = {"$code": exact_string(str(value))}
-            return code if value.scope is None else code | {"$scope": canonical(dict(value.scope))}
-        case Regex():
-            return {"$regularExpression": {"pattern": exact_string(str(value.pattern)), "options": _options(value)}}
+            return canonical(value)
+        case ScopedCode():
+            return {"$code": exact_string(value.code), "$scope": canonical(value.scope)}
+        case Regex() | RegularExpression():
+            regex = regular_expression(value)
+            pattern, options = exact_string(regex.pattern), exact_string(regex.options)
+            return {"$regularExpression": {"pattern": pattern, "options": options}}
+        case Undefined():
+            return {"$undefined": True}
+        case Symbol():
+            return {"$symbol": exact_string(value.text)}
+        case DBPointer():
+            return {"$dbPointer": {"$ref": exact_string(value.namespace), "$id": {"$oid": str(value.id)}}}
         case Timestamp():
             return {"$timestamp": {"t": value.time, "i": value.inc}}
         case MinKey():
@@ -147,10 +180,3 @@ def _leaf(value: Any) -> Any:
             return canonical(dict(value.as_doc()))
         case _:
             raise TypeError(f"not a BSON value: {type(value).__name__}")
-
-
-_REGEX_FLAGS = {re.I: "i", re.L: "l", re.M: "m", re.S: "s", re.U: "u", re.X: "x"}
-
-
-def _options(regex: Regex[Any]) -> str:
-    return "".join(letter for flag, letter in _REGEX_FLAGS.items() if regex.flags & flag)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,9 +15,20 @@ from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, Min
 from bson.errors import BSONError
 
 from warp.sources.base import StoredJson
+from warp.sources.mongodb.bson_types import (
+    DBPointer,
+    MalformedBinary,
+    Pairs,
+    RegularExpression,
+    Repeated,
+    ScopedCode,
+    Symbol,
+    Undefined,
+    fields,
+    object_of,
+    regular_expression,
+)
 from warp.values import EPOCH, ObjectIdText
-
-_FLAGS = {"i": re.I, "l": re.L, "m": re.M, "s": re.S, "u": re.U, "x": re.X}
 
 
 def parse(value: Any) -> Any:
@@ -65,12 +75,23 @@ def _binary(value: dict[str, Any]) -> bytes:
     return Binary(base64.b64decode(inner["base64"]), int(inner["subType"], 16))
 
 
-def _regex(value: dict[str, Any]) -> Regex[str]:
+def _regular_expression(value: dict[str, Any]) -> RegularExpression:
     inner = value["$regularExpression"]
-    flags = 0
-    for letter in inner["options"]:
-        flags |= _FLAGS[letter]
-    return Regex(_string(inner["pattern"]), flags)
+    return RegularExpression(_string(inner["pattern"]), _string(inner["options"]))
+
+
+def _pointer(value: dict[str, Any]) -> DBPointer:
+    inner = value["$dbPointer"]
+    return DBPointer(_string(inner["$ref"]), ObjectId(inner["$id"]["$oid"]))
+
+
+def _scoped_code(value: dict[str, Any]) -> Code | ScopedCode:
+    code, scope = _string(value["$code"]), parse(value["$scope"])
+    return ScopedCode(code, scope) if isinstance(scope, Pairs) else Code(code, scope)
+
+
+def _object(value: dict[str, Any]) -> dict[str, Any] | Pairs:
+    return object_of([(_string(name), parse(item)) for name, item in value["$object"]])
 
 
 _WRAPPERS: dict[frozenset[str], Callable[[dict[str, Any]], Any]] = {
@@ -82,13 +103,18 @@ _WRAPPERS: dict[frozenset[str], Callable[[dict[str, Any]], Any]] = {
     frozenset({"$numberDecimal"}): lambda v: Decimal128(v["$numberDecimal"]),
     frozenset({"$binary"}): _binary,
     frozenset({"$code"}): lambda v: Code(_string(v["$code"])),
-    frozenset({"$code", "$scope"}): lambda v: Code(_string(v["$code"]), parse(v["$scope"])),
-    frozenset({"$regularExpression"}): _regex,
+    frozenset({"$code", "$scope"}): _scoped_code,
+    frozenset({"$regularExpression"}): _regular_expression,
     frozenset({"$timestamp"}): lambda v: Timestamp(v["$timestamp"]["t"], v["$timestamp"]["i"]),
     frozenset({"$minKey"}): lambda _: MinKey(),
     frozenset({"$maxKey"}): lambda _: MaxKey(),
     frozenset({"$utf8"}): lambda v: base64.b64decode(v["$utf8"]).decode("utf-8", "surrogateescape"),
-    frozenset({"$object"}): lambda v: {_string(name): parse(item) for name, item in v["$object"]},
+    frozenset({"$undefined"}): lambda _: Undefined(),
+    frozenset({"$symbol"}): lambda v: Symbol(_string(v["$symbol"])),
+    frozenset({"$dbPointer"}): _pointer,
+    frozenset({"$malformedBinary"}): lambda v: MalformedBinary(base64.b64decode(v["$malformedBinary"])),
+    frozenset({"$object"}): _object,
+    frozenset({"$repeated"}): lambda v: Repeated(tuple(parse(item) for item in v["$repeated"])),
 }
 
 
@@ -115,6 +141,15 @@ def same(left: Any, right: Any) -> bool:
                 and len(left) == len(right)
                 and all(same(one, other) for one, other in zip(left, right, strict=True))
             )
+        case Pairs():  # fields of one name keep their order
+            return isinstance(right, Pairs) and same(fields(left), fields(right))
+        case Repeated():
+            return isinstance(right, Repeated) and same(list(left.values), list(right.values))
+        case Regex() | RegularExpression():
+            comparable = isinstance(right, Regex | RegularExpression)
+            return comparable and regular_expression(left) == regular_expression(right)
+        case ScopedCode():
+            return isinstance(right, ScopedCode) and left.code == right.code and same(left.scope, right.scope)
         case bytes():
             return isinstance(right, bytes) and bytes(left) == bytes(right) and _subtype(left) == _subtype(right)
         case Code():

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import bson
 from bson import CodecOptions, MaxKey, Timestamp
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
@@ -24,7 +23,10 @@ from pymongo.errors import OperationFailure
 
 from warp.change import TS_COUNTER_BITS, Key, Record, cluster_time
 from warp.sources.base import AsOf, Chunk, Piece
-from warp.sources.mongodb.codec import OPTIONS, key_value, split_document
+from warp.sources.mongodb.bson_types import Pairs, RegularExpression, Undefined, fields
+from warp.sources.mongodb.codec import key_value, split_document
+from warp.sources.mongodb.decoding import decode_all
+from warp.sources.mongodb.encoding import encode
 from warp.sources.mongodb.extended_json import WRAPPER_NAME
 
 LOOKUP = 1000
@@ -34,6 +36,8 @@ BATCH = 5_000
 
 _RAW = CodecOptions(document_class=RawBSONDocument)
 _ID_INDEX = {"_id": 1}
+_LAST = encode({"_id": MaxKey()})
+"""The greatest key there is. No range begins or ends with it, because MongoDB takes it for the end of the index."""
 
 
 class Snapshot:
@@ -94,7 +98,7 @@ def snapshot(client: MongoClient[dict[str, Any]], database: str, after: int) -> 
 def by_key(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[dict[str, Any]]:
     """The documents of those keys."""
     for raw in _by_key(taken, collection, keys):
-        yield from bson.decode_all(raw, OPTIONS)
+        yield from decode_all(raw)
 
 
 def as_of(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[AsOf]:
@@ -106,25 +110,24 @@ def as_of(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[AsO
 def documents(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[list[dict[str, Any]]]:
     """All documents of a range, in order of key."""
     for raw in _in_range(taken, collection, chunk):
-        yield bson.decode_all(raw, OPTIONS)
+        yield decode_all(raw)
 
 
 def pieces(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[Piece]:
     """All documents of a range, as keys and records. The last document's key is where the rest begins."""
     for raw in _in_range(taken, collection, chunk):
         found = _split(raw)
-        yield Piece(documents=found, rest=_encoded(key_value(found[-1][0])), ts=taken.ts)
+        yield Piece(documents=found, rest=encode({"_id": key_value(found[-1][0])}), ts=taken.ts)
 
 
 def split(collection: Collection[dict[str, Any]], size: int) -> Iterator[Chunk]:
     """Ranges of about `size` documents each, by walking the `_id` index; the outer bounds are open."""
     lower: bytes | None = None
+    only = {"projection": {"_id": 1}, "skip": size, "limit": 1, "singleBatch": True}
     while True:
-        cursor = collection.with_options(codec_options=OPTIONS).find({}, {"_id": 1}).hint([("_id", 1)]).sort("_id", 1)
-        if lower is not None:
-            cursor = cursor.min([("_id", _decoded(lower)["_id"])])
-        following = next(iter(cursor.skip(size).limit(1)), None)
-        upper = None if following is None else _encoded(following["_id"])
+        command = {"find": collection.name, **_range(Chunk(lower=lower, upper=None)), **only}
+        following = collection.database.command(command, codec_options=_RAW)["cursor"]["firstBatch"]
+        upper: bytes | None = following[0].raw if following and following[0].raw != _LAST else None
         yield Chunk(lower=lower, upper=upper)
         if upper is None:
             return
@@ -134,19 +137,33 @@ def split(collection: Collection[dict[str, Any]], size: int) -> Iterator[Chunk]:
 def _by_key(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[bytes]:
     for start in range(0, len(keys), LOOKUP):
         wanted = [value for key in keys[start : start + LOOKUP] for value in _values(key)]
-        yield from taken.find(collection, {"filter": {"_id": {"$in": wanted}}})
+        yield from taken.find(collection, {"filter": RawBSONDocument(encode({"_id": {"$in": wanted}}))})
 
 
 def _values(key: Key) -> list[Any]:
     """The key's value; nothing for one that no document can have (somebody wrote it into the target by hand)."""
     try:
-        return [key_value(key)]
+        value = key_value(key)
     except (ValueError, BSONError):
         return []
+    return [value] if _possible(value) else []
+
+
+def _possible(value: Any) -> bool:
+    """Whether MongoDB takes it as an `_id`; what it does not take, `$in` may refuse, or mean something else by."""
+    match value:
+        case list() | RegularExpression() | Undefined():
+            return False
+        case dict() | Pairs():
+            names = list(fields(value))
+            return not (names and names[0].startswith("$")) or names[:2] == ["$ref", "$id"]
+        case _:
+            return True
 
 
 def _in_range(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[bytes]:
-    yield from taken.find(collection, _range(chunk))
+    if chunk.lower != _LAST:
+        yield from taken.find(collection, _range(chunk))
     if chunk.upper is None and chunk.lower is not None:
         # An open end of index bounds is MaxKey, which is exclusive; and it can be a key.
         yield from taken.find(collection, {"filter": {"_id": MaxKey()}})
@@ -155,23 +172,15 @@ def _in_range(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[bytes]
 def _range(chunk: Chunk) -> dict[str, Any]:
     query: dict[str, Any] = {"hint": _ID_INDEX, "sort": _ID_INDEX}
     if chunk.lower is not None:
-        query["min"] = _decoded(chunk.lower)
+        query["min"] = RawBSONDocument(chunk.lower)
     if chunk.upper is not None:
-        query["max"] = _decoded(chunk.upper)
+        query["max"] = RawBSONDocument(chunk.upper)
     return query
 
 
 def _split(raw: bytes) -> list[tuple[Key, Record]]:
     suspicious = WRAPPER_NAME.search(raw) is not None
-    return [split_document(document, suspicious=suspicious) for document in bson.decode_all(raw, OPTIONS)]
-
-
-def _encoded(key: Any) -> bytes:
-    return bson.encode({"_id": key}, codec_options=OPTIONS)
-
-
-def _decoded(bound: bytes) -> dict[str, Any]:
-    return bson.decode(bound, OPTIONS)
+    return [split_document(document, suspicious=suspicious) for document in decode_all(raw)]
 
 
 def _timestamp(ts: int) -> Timestamp:

@@ -13,7 +13,7 @@ import bson
 
 from warp.change import cluster_time
 from warp.sources.base import TableEvent, TableFate
-from warp.sources.mongodb.codec import OPTIONS
+from warp.sources.mongodb.decoding import OPTIONS
 
 # Made up of five random characters: the server's makeUniqueCollectionNamespace("tmp%%%%%.renameCollection").
 _NOT_MIRRORED = re.compile(r"system\.|tmp\.(?:agg_out|mr)\.|tmp[0-9A-Za-z]{5}\.(?:renameCollection$|convertToCapped\.)")

@@ -1,0 +1,27 @@
+"""BSON bytes written to MongoDB, and read from it, as they are: no driver in between bends them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bson import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo.database import Database
+
+_RAW = CodecOptions(document_class=RawBSONDocument)
+
+
+def insert(database: Database[dict[str, Any]], collection: str, documents: Sequence[bytes]) -> dict[int, int]:
+    """Insert all documents that the server takes; of the others, by their number, the error's code."""
+    reply = database.command(
+        {"insert": collection, "documents": [RawBSONDocument(raw) for raw in documents], "ordered": False}
+    )
+    return {error["index"]: error["code"] for error in reply.get("writeErrors", ())}
+
+
+def find(database: Database[dict[str, Any]], collection: str, query: bytes) -> list[bytes]:
+    """The documents that a filter chooses."""
+    command = {"find": collection, "filter": RawBSONDocument(query), "batchSize": 10_000}
+    reply = database.command(command, codec_options=_RAW)
+    return [document.raw for document in reply["cursor"]["firstBatch"]]
