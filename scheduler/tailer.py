@@ -8,14 +8,15 @@ is true whenever it is sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 from uuid import uuid4
 
 from scheduler.backpressure import MEMORY_SHARE, Backpressure
+from scheduler.missing import missing
 from scheduler.pending import Pending
 from scheduler.repartition import Repartition
 from scheduler.routing import Router
-from scheduler.upheavals import TableFateSettings, Upheavals
+from scheduler.settings import RoutingSettings
+from scheduler.upheavals import Upheavals
 from warp.change import BEGINNING, Partition, RoutedChange, cluster_seconds
 from warp.destinations.base import Destination
 from warp.errors import StreamInvalid, StreamLost
@@ -33,14 +34,6 @@ FULL_SECONDS = 0.05
 """The wait while the logs are at their high-water mark."""
 
 
-class TableRouting(TableFateSettings, Protocol):
-    """The settings of a table that concern its routing, and its end."""
-
-    @property
-    def batch_size(self) -> int:
-        """The most changes of one entry."""
-
-
 class Tailer:
     """One schema's tailer. `tick` does one round and never blocks for longer than POLL_SECONDS."""
 
@@ -52,7 +45,7 @@ class Tailer:
         logs: Logs,
         wakeups: Wakeups,
         *,
-        settings: Callable[[str], TableRouting],
+        settings: Callable[[str], RoutingSettings],
         high_water_mark: int,
         share: float = MEMORY_SHARE,
         clock: Callable[[], float],
@@ -235,14 +228,7 @@ class Tailer:
             changes=self._pending.changes,
             size=self._backpressure.bytes,
         )
-        newest = list(self._pending.newest())
-        tails = self._logs.tails([partition for partition, _ in newest])
-        lost = [partition for (partition, last), tail in zip(newest, tails, strict=True) if (tail or "") < last]
-        if lost:
-            # Between the two looks a worker may have applied an entry and removed it.
-            self._pending.settle(self._metadata.markers(self._schema))
-            still = dict(self._pending.newest())
-            lost = [partition for partition in lost if partition in still]
+        lost = missing(self._schema, self._pending, self._logs, self._metadata)
         if self._logs.take_resends(self._schema, self._epoch) or lost:
             self._log.warning("entries are missing from the logs, starting over", partitions=len(lost))
             self._metrics.restarts.inc()

@@ -6,31 +6,15 @@ Doing any of it again, or late, changes nothing: it concerns only what is older 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
+from scheduler.settings import TableFateSettings
 from warp.change import TableRef
-from warp.destinations.base import Destination, OnDrop
+from warp.destinations.base import Destination
 from warp.errors import StreamLost, WarpError
 from warp.monitoring.failures import Failures
 from warp.monitoring.logging import get_logger
 from warp.retry import MENDED_SECONDS, stops_table
 from warp.sources.base import Source, TableEvent, TableFate
-
-
-class TableFateSettings(Protocol):
-    """The settings of a table that concern its end."""
-
-    @property
-    def deletion_strategy(self) -> str:
-        """`soft` or `hard`."""
-
-    @property
-    def on_drop(self) -> OnDrop:
-        """What becomes of its rows."""
-
-    @property
-    def partitions(self) -> int:
-        """How many partitions a new one gets."""
 
 
 class Upheavals:
