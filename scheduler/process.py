@@ -33,6 +33,7 @@ def make_tailer(config: Config, schema: str, connections: Connections, stop: Sto
         connections.logs,
         connections.wakeups,
         settings=lambda table: config.table(schema, table),
+        mirrors=config.table_filter(schema),
         high_water_mark=config.log_high_water_mark,
         share=MEMORY_SHARE / len(config.stream_schemas()),
         clock=time.monotonic,

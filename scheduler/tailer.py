@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from scheduler.backpressure import MEMORY_SHARE, Backpressure
+from scheduler.exclusion import Exclusion
 from scheduler.missing import missing
 from scheduler.pending import Pending
 from scheduler.repartition import Repartition
@@ -46,17 +47,20 @@ class Tailer:
         wakeups: Wakeups,
         *,
         settings: Callable[[str], RoutingSettings],
+        mirrors: Callable[[str], bool] | None = None,
         high_water_mark: int,
         share: float = MEMORY_SHARE,
         clock: Callable[[], float],
         wait: Callable[[float], object],
     ) -> None:
-        """`settings` of a table by its name; `high_water_mark` in bytes of the schema's logs, or `share` of what Redis
-        may hold; `clock` in seconds, only ever growing; `wait` waits so many seconds, or until told to stop."""
+        """`settings` of a table by its name; `mirrors` says whether a table is mirrored, None: every one is;
+        `high_water_mark` in bytes of the schema's logs, or `share` of what Redis may hold; `clock` in seconds, only
+        ever growing; `wait` waits so many seconds, or until told to stop."""
         self._schema = schema
         self._source = source
         self._metadata = destination.metadata
-        self._upheavals = Upheavals(schema, source, destination, settings, clock)
+        self._exclusion = Exclusion(schema, destination.metadata, mirrors)
+        self._upheavals = Upheavals(schema, source, destination, settings, clock, self._exclusion)
         self._logs = logs
         self._wakeups = wakeups
         self._settings = settings
@@ -118,6 +122,8 @@ class Tailer:
         state = self._metadata.schema(self._schema)
         if state is None:
             state = self._begin()
+        if again := self._exclusion.begin(self._metadata.partitions(self._schema)):
+            self._upheavals.included_again(again)
         try:
             self._stream = self._source.open_stream(self._schema, state.checkpoint)
         except StreamLost as lost:
@@ -128,6 +134,8 @@ class Tailer:
         markers = self._metadata.markers(self._schema)
         self._router = Router(self._schema, self._epoch, lambda table: self._settings(table).batch_size)
         for table, of in self._metadata.partitions(self._schema).items():
+            if not self._exclusion.mirrors(table):
+                continue
             positions = {
                 number: markers.get(Partition(self._schema, table, number, of), BEGINNING) for number in range(of)
             }
@@ -141,7 +149,9 @@ class Tailer:
         stream = self._source.open_stream(self._schema, None)
         start = stream.point
         stream.close()
-        tables = self._source.tables(self._schema)
+        found = self._source.tables(self._schema)
+        self._exclusion.begin(table.name for table in found)
+        tables = [table for table in found if self._exclusion.mirrors(table.name)]
         partitions = {table.name: self._settings(table.name).partitions for table in tables}
         self._log.info("schema is new", tables=len(tables), documents=sum(table.documents for table in tables))
         return self._metadata.begin_schema(self._schema, start, tables, partitions)
@@ -158,14 +168,15 @@ class Tailer:
             return
         self._at_end = not batch.changes and not batch.events
         self._source_ts = max(self._source_ts, batch.source_ts)
+        changes, events = self._exclusion.passed(batch.changes, batch.events)
         # Before the events: one that makes changes void must find their table known.
-        self._meet(self._router.unknown_tables(batch.changes))
-        for event in batch.events:
+        self._meet(self._router.unknown_tables(changes))
+        for event in events:
             # Before the changes that came with it: which of them it voids, their times say.
             if not self._upheavals.happened(event):
                 self._pending.keep_back(event.table, start)
-        if batch.changes:
-            self._send(self._without_blocked(batch.changes, start), start)
+        if changes:
+            self._send(self._without_blocked(changes, start), start)
 
     def _next_batch(self, start: StreamPoint) -> StreamBatch | None:
         """None: the stream had to be opened again where it stood."""

@@ -5,8 +5,9 @@ Doing any of it again, or late, changes nothing: it concerns only what is older 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from scheduler.exclusion import Exclusion
 from scheduler.settings import TableFateSettings
 from warp.change import TableRef
 from warp.destinations.base import Destination
@@ -27,8 +28,10 @@ class Upheavals:
         destination: Destination,
         settings: Callable[[str], TableFateSettings],
         clock: Callable[[], float],
+        exclusion: Exclusion,
     ) -> None:
         self._schema = schema
+        self._exclusion = exclusion
         self._source = source
         self._destination = destination
         self._settings = settings
@@ -98,15 +101,26 @@ class Upheavals:
         floor = max(self._source.now(), start.ts - 1)
         # Listed after the point: what is created later comes by the stream.
         present = {table.name for table in self._source.tables(self._schema)}
-        for table in sorted(metadata.partitions(self._schema).keys() - present):
-            self._gone_unseen(table, floor)
-        for table in sorted(present):
+        self._exclusion.note(present)
+        for table in filter(self._exclusion.mirrors, sorted(metadata.partitions(self._schema).keys() - present)):
+            self._gone_unseen(table, floor, "gone when the history was lost")
+        for table in filter(self._exclusion.mirrors, sorted(present)):
             self._replaced(table, floor, "the history was lost")
         # Last: until here the loss is found again, by whoever comes next.
         metadata.save_checkpoint(self._schema, start, start.ts)
 
-    def _gone_unseen(self, table: str, ts: int) -> None:
-        cause = "gone when the history was lost"
+    def included_again(self, tables: Collection[str]) -> None:
+        """Read tables that were excluded until now, and whose changes were left out."""
+        floor = self._source.now()
+        present = {table.name for table in self._source.tables(self._schema)}
+        for table in sorted(tables):
+            if table in present:
+                self._replaced(table, floor, "included again")
+            else:
+                self._gone_unseen(table, floor, "gone while it was excluded")
+            self._exclusion.included(table)
+
+    def _gone_unseen(self, table: str, ts: int, cause: str) -> None:
         try:
             self._dropped(table, ts, cause)
         except WarpError as error:

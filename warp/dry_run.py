@@ -28,6 +28,8 @@ class Action(StrEnum):
     """Its documents would be copied, into a new table or on with a copy that was begun."""
     FOLLOW = "follow"
     """It is mirrored already: only its changes would be applied."""
+    EXCLUDE = "exclude"
+    """Nothing: the configuration excludes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +109,29 @@ class Planner:
         is_new = not begun or self._metadata.schema(name) is None
         at = self._source.now()
         tables = []
+        left_out = self._metadata.excluded(name) if begun else set()
         for table in self._source.tables(name):
-            copies = is_new or loads.get(table.name, SnapshotState.NONE).open
+            if not self._config.mirrors(name, table.name):
+                tables.append(self._excluded(TableRef(name, table.name), table, shapes.get(table.name)))
+                continue
+            copies = is_new or table.name in left_out or loads.get(table.name, SnapshotState.NONE).open
             action = Action.COPY if copies else Action.FOLLOW
             tables.append(self._table(TableRef(name, table.name), table, shapes.get(table.name), action, at))
         return SchemaPlan(name=name, tables=tables)
+
+    def _excluded(self, ref: TableRef, table: SourceTable, shape: Shape | None) -> TablePlan:
+        return TablePlan(
+            name=table.name,
+            documents=table.documents,
+            size_bytes=table.size_bytes,
+            target=self._survey.target(ref),
+            exists=self._survey.exists(ref),
+            ours=shape is not None,
+            action=Action.EXCLUDE,
+            sampled=0,
+            columns=(),
+            kept=(),
+        )
 
     def _table(self, ref: TableRef, table: SourceTable, shape: Shape | None, action: Action, at: int) -> TablePlan:
         exists = self._survey.exists(ref)
@@ -136,7 +156,7 @@ class Planner:
         )
 
     def _sample(self, ref: TableRef, at: int) -> Sequence[tuple[Key, Record]]:
-        piece = next(self._source.read(*ref, _WHOLE, at), None)
+        piece = next(self._source.read(*ref, _WHOLE, at, self._config.table(*ref).fields), None)
         return piece.documents if piece else ()
 
     def _fit(

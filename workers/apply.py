@@ -89,7 +89,7 @@ class Applier:
         changes = [
             change
             for item, after in steps.apply
-            for change in self._source.decode(item.entry.payload)
+            for change in self._source.decode(item.entry.payload, settings.fields)
             if change.position > after
         ]
         if not changes:
@@ -128,13 +128,16 @@ class Applier:
 
     def _letter(self, ref: TableRef, change: Change, steps: Sequenced, error: Poison) -> DeadLetter:
         entry = next(item.entry for item, _ in steps.apply if item.entry.last >= change.position)
+        # The bytes hold what is left out or masked: without them, a replay looks the document up by its key.
+        filtered = self._settings(ref).fields is not None
+        payload = b"" if filtered else self._source.extract(entry.payload, change.position)
         return DeadLetter(
             ref=ref,
             key=change.key,
             operation=change.operation,
             position=change.position,
             ts=change.ts,
-            payload=self._source.extract(entry.payload, change.position),
+            payload=payload,
             error_class=type(error).__name__,
             error=str(error),
             remedy=error.remedy,

@@ -127,9 +127,10 @@ class Replayer:
         if letter.ts < state.floor:
             return Outcome.SUPERSEDED
         if letter.payload:
-            changes = self._source.decode(letter.payload)
-        else:  # of a first load: no change that could be kept, so that its document is looked up
-            changes = [Change(letter.position, letter.ts, Operation.UPDATE, letter.key, None, 0)]
+            changes = self._source.decode(letter.payload, self._settings(letter.ref).fields)
+        else:  # of a first load, or of a table with filters: its document is looked up
+            operation = Operation.DELETE if letter.operation is Operation.DELETE else Operation.UPDATE
+            changes = [Change(letter.position, letter.ts, operation, letter.key, None, 0)]
         final = coalesce(changes)
         written, poison = self._writer.write(transaction, letter.ref, final, state, letter.correlation_id)
         for _, error in poison:

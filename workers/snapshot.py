@@ -54,7 +54,7 @@ class Loader:
         loaded = 0
         # A member that is behind the others may not know yet what the stream began with, or of the replacement.
         after = max(self._source.now(), self._destination.metadata.begins_at(ref))
-        for piece in self._source.read(ref.schema, ref.table, bounds, after):
+        for piece in self._source.read(ref.schema, ref.table, bounds, after, self._settings(ref).fields):
             if not self._write(ref, chunk, piece, correlation_id):
                 return True
             loaded += len(piece.documents)

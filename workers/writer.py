@@ -120,7 +120,8 @@ class Writer:
         """
         if changes:
             keys, after = [change.key for change in changes], max(applied, *(change.ts for change in changes))
-            for ts, documents in self._source.lookup(ref.schema, ref.table, keys, after):
+            fields = self._settings(ref).fields
+            for ts, documents in self._source.lookup(ref.schema, ref.table, keys, after, fields):
                 yield [Write(key, ts, record) for key, record in documents]
 
 

@@ -241,3 +241,29 @@ def _letter(position: str) -> DeadLetter:
         traceback="",
         correlation_id=f"c{position}",
     )
+
+
+def test_a_table_is_excluded_once_and_its_load_given_up(target: DestinationBench) -> None:
+    metadata = target.destination.metadata
+    _begin(target)
+    metadata.add_chunks(ORDERS, [Chunk(lower=None, upper=None)])
+    metadata.block(ORDERS, "why", None)
+    assert metadata.excluded("shop") == set()
+
+    assert [metadata.exclude(ORDERS), metadata.exclude(ORDERS)] == [True, False]
+    assert metadata.exclude(TableRef("shop", "never met"))
+
+    assert (metadata.excluded("shop"), metadata.excluded("elsewhere")) == ({"orders", "never met"}, set())
+    _, orders = metadata.tables("shop")
+    assert (orders.snapshot, orders.chunks, orders.blocked) == (SnapshotState.DONE, 0, None)
+    assert metadata.missing_chunks(ORDERS, 1) == []
+
+
+def test_a_table_is_included_again(target: DestinationBench) -> None:
+    metadata = target.destination.metadata
+    _begin(target)
+    metadata.exclude(ORDERS)
+    metadata.include(ORDERS)
+    metadata.include(CARTS)
+    assert metadata.excluded("shop") == set()
+    assert metadata.exclude(ORDERS)

@@ -11,6 +11,7 @@ from scheduler.tailer import Tailer
 from warp.change import Key, Partition, TableRef
 from warp.config import TableSettings
 from warp.destinations.base import OnDrop
+from warp.filters import FieldFilter
 from warp.process import Stop
 from warp.testing import MemoryBroker, MemoryDestination, MemoryLogs, MemorySource, MemoryWakeups, Row
 from workers.apply import Applier
@@ -50,6 +51,8 @@ class Mirror:
         self.soft = soft
         self.on_drop = OnDrop.KEEP
         self.batch_size = batch_size
+        self.fields: FieldFilter | None = None
+        self.excluded: set[str] = set()
         self.high_water_mark = 1_000_000
         self.source = MemorySource(clock=self.clock, hook=self._hook, piece=piece)
         self.destination = MemoryDestination(hook=self._hook)
@@ -87,6 +90,7 @@ class Mirror:
             deletion_strategy="soft" if self.soft else "hard",
             partitions=self.partitions,
             on_drop=self.on_drop,
+            fields=self.fields,
         )
 
     def tailer(self) -> Tailer:
@@ -99,6 +103,7 @@ class Mirror:
             self.logs,
             self.wakeups,
             settings=lambda _: settings,
+            mirrors=(lambda table: table not in self.excluded) if self.excluded else None,
             high_water_mark=self.high_water_mark,
             clock=self.clock,
             wait=self.advance,
@@ -164,5 +169,5 @@ class Mirror:
         ref = TableRef(SCHEMA, table)
         documents, rows = self.source.documents.get(ref, {}), self._alive(ref)
         return documents.keys() == rows.keys() and not any(
-            self.source.differences(documents[key], key, row.fields) for key, row in rows.items()
+            self.source.differences(documents[key], key, row.fields, self.fields) for key, row in rows.items()
         )

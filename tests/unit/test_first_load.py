@@ -11,6 +11,7 @@ from tests.unit.mirror import REF, SCHEMA, TABLE, Mirror
 from tests.unit.parts import key
 from warp.change import BEGINNING
 from warp.errors import Fatal, Transient
+from warp.filters import FieldFilter
 from warp.metadata.base import SnapshotState
 from warp.retry import MENDED_SECONDS
 from warp.sources.base import Chunk, Piece
@@ -43,9 +44,9 @@ def test_a_load_reads_nothing_from_before_the_stream_began(monkeypatch: pytest.M
     asked: list[int] = []
     read = mirror.source.read
 
-    def noting(schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
+    def noting(schema: str, table: str, chunk: Chunk, after: int, fields: FieldFilter | None) -> Iterator[Piece]:
         asked.append(after)
-        return read(schema, table, chunk, after)
+        return read(schema, table, chunk, after, fields)
 
     monkeypatch.setattr(mirror.source, "now", lambda: state.start_ts - 1000)
     monkeypatch.setattr(mirror.source, "read", noting)

@@ -10,7 +10,9 @@ import click
 
 from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option
-from warp.config import DEFAULT_PATH, Config, SchemaConfig, TableSettings, load_config, redact
+from warp.config import DEFAULT_PATH, Config, SchemaConfig, TableConfig, TableSettings, load_config, redact
+from warp.config.filters import FieldSettings, TableFilterSettings
+from warp.config.secrets import HIDDEN
 from warp.errors import ConfigurationError
 
 _STDOUT = Path("-")
@@ -92,17 +94,35 @@ def _as_json(config: Config) -> dict[str, Any]:
         "mode": config.mode,
         **_servers(config),
         "log_high_water_mark": config.log_high_water_mark,
+        **({"mask_salt": HIDDEN} if config.mask_salt else {}),
+        **_filters(config),
         "schemas": [
             {
                 "name": schema.name,
                 "mode": schema.mode,
                 "schedule": schema.schedule,
                 **settings(config.table(schema.name, _ANY_TABLE)),
-                "tables": [{"name": name, **settings(of)} for name, of in _tables(config, schema).items()],
+                **_filters(schema),
+                "tables": [
+                    {
+                        "name": table.name,
+                        **settings(config.table(schema.name, table.name)),
+                        **_filters(table),
+                        **({} if config.mirrors(schema.name, table.name) else {"excluded": True}),
+                    }
+                    for table in schema.tables
+                ],
             }
             for schema in config.schemas
         ],
     }
+
+
+def _filters(level: Config | SchemaConfig | TableConfig) -> dict[str, Any]:
+    """What one level says about tables and fields, where it says anything."""
+    keys = {*FieldSettings.model_fields, *TableFilterSettings.model_fields}
+    said = level.model_dump(mode="json", include=keys, exclude_defaults=True)
+    return {"filters": said} if said else {}
 
 
 def _as_lines(config: Config) -> list[str]:
@@ -114,10 +134,18 @@ def _as_lines(config: Config) -> list[str]:
         tables = {**_tables(config, schema), **tables}
         width = max(map(len, tables))
         lines += ["", f"schema {schema.name} {how}"]
-        lines += [f"  {name:<{width}}  {_in_words(settings)}" for name, settings in tables.items()]
+        excluded = {table.name for table in schema.tables if not config.mirrors(schema.name, table.name)}
+        lines += [
+            f"  {name:<{width}}  {'excluded' if name in excluded else _in_words(settings)}"
+            for name, settings in tables.items()
+        ]
+        for level in (schema, config):
+            lines += [f"  only tables {', '.join(level.include_tables)}"] if level.include_tables else []
+            lines += [f"  no tables {', '.join(level.exclude_tables)}"] if level.exclude_tables else []
     return lines
 
 
 def _in_words(settings: TableSettings) -> str:
     shares = "1 partition" if settings.partitions == 1 else f"{settings.partitions} partitions"
-    return f"{settings.batch_size} changes a step, {settings.deletion_strategy} deletes, {shares}"
+    filtered = ", fields filtered" if settings.fields else ""
+    return f"{settings.batch_size} changes a step, {settings.deletion_strategy} deletes, {shares}{filtered}"

@@ -19,7 +19,8 @@ from warp.cli.options import config_option, configure, log_level_option
 from warp.config import Config, TableSettings
 from warp.connections import Connections, open_connections
 from warp.errors import ExitCode, ServerUnreachable, WarpError
-from warp.metadata.base import LetterFilter, LetterState, Metadata, StoredLetter
+from warp.metadata.base import DeadLetter, LetterFilter, LetterState, Metadata, StoredLetter
+from warp.sources.base import Source
 from workers.replay import Outcome, Replayer
 from workers.report import Report
 
@@ -82,13 +83,9 @@ def show(config_path: Path | None, numbers: Sequence[int], payload: bool, as_jso
 
     The change itself is shown as canonical Extended JSON, with its document: this is the only command that does.
     """
-    with _connected(config_path, log_level) as (_, connections):
+    with _connected(config_path, log_level) as (config, connections):
         letters = [_existing(connections.destination.metadata, number) for number in numbers]
-        describe = connections.source.describe
-        payloads = [
-            (describe(stored.letter.payload) if stored.letter.payload else "") if payload else None
-            for stored in letters
-        ]
+        payloads = [_described(config, connections.source, stored.letter) if payload else None for stored in letters]
     if as_json:
         shown = [
             to_json(stored) | ({} if said is None else {"payload": json.loads(said or "null")})
@@ -212,6 +209,13 @@ def _connected(config_path: Path | None, log_level: str | None) -> Iterator[tupl
         yield config, connections
     finally:
         connections.close()
+
+
+def _described(config: Config, source: Source, letter: DeadLetter) -> str:
+    """The change; empty where there is none, or where it was parked before its table was given filters."""
+    names = [schema.name for schema in config.schemas]
+    filtered = letter.ref.schema in names and config.table(*letter.ref).fields is not None
+    return source.describe(letter.payload) if letter.payload and not filtered else ""
 
 
 def _existing(metadata: Metadata, number: int) -> StoredLetter:

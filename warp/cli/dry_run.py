@@ -88,6 +88,11 @@ def _lines(config: Config, plan: Plan) -> Iterator[str]:
 
 
 def _table(table: TablePlan) -> Iterator[str]:
+    if table.action is Action.EXCLUDE:
+        yield ""
+        stands = f", {table.target} is left as it stands" if table.ours else ""
+        yield f"  {table.name}: excluded by the configuration{stands}"
+        return
     verb = "widen" if any(column.new for column in table.columns) else "keep"
     how = verb if table.ours else "BLOCKED: exists, and is not ours" if table.exists else "create"
     what = f"copy {table.documents:,} documents ({_size(table.size_bytes)})"

@@ -96,7 +96,7 @@ def run(
         connections.destination.migrate()
         connections.check()
         if until_caught_up:
-            _catch_up(supervisor, fleet.schemas, connections, stop)
+            _catch_up(supervisor, config, fleet.schemas, connections, stop)
             return
     except WarpError as error:
         if until_caught_up or not stop.is_set():
@@ -114,7 +114,9 @@ def _log_format(config: Config) -> str | None:
     return "console" if config.monitoring.log_format == "auto" and sys.stderr.isatty() else None
 
 
-def _catch_up(supervisor: Supervisor, schemas: Sequence[str], connections: Connections, stop: Stop) -> None:
+def _catch_up(
+    supervisor: Supervisor, config: Config, schemas: Sequence[str], connections: Connections, stop: Stop
+) -> None:
     ts = connections.source.now()
     began = time.monotonic()
     watch = Watch(schemas, connections.source, connections.destination.metadata, connections.logs)
@@ -122,12 +124,14 @@ def _catch_up(supervisor: Supervisor, schemas: Sequence[str], connections: Conne
         while not stop.wait(_LOOK_SECONDS):
             check()
             try:
+                # First: when the last of them is planned to be read, its load is open, and is seen then.
+                unread = _includes_unread(config, schemas, connections)
                 progress = watch.observe(time.monotonic())
             except PASSING as error:
                 get_logger(__name__).warning("cannot look", reason=str(error))
                 continue
             shown.show(progress)
-            if progress.caught_up(ts):
+            if progress.caught_up(ts) and not unread:
                 break
         else:
             raise WarpError("stopped before everything was caught up")
@@ -139,3 +143,9 @@ def _catch_up(supervisor: Supervisor, schemas: Sequence[str], connections: Conne
     )
     if progress.letters:
         click.echo(f"{progress.letters:,} changes could not be applied: see cartridge-warp dlq list", err=True)
+
+
+def _includes_unread(config: Config, schemas: Sequence[str], connections: Connections) -> bool:
+    """Whether a table is included by now that was excluded when a tailer last looked."""
+    excluded = connections.destination.metadata.excluded
+    return any(config.mirrors(schema, table) for schema in schemas for table in excluded(schema))

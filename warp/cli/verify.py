@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -80,7 +81,15 @@ def _results(config: Config, only: str | None, patience: float) -> list[TableRes
         destination.require_migrated()
         for schema in schemas:
             with _progress(schema.name) as progress:
-                results += verify_schema(source, destination, schema.name, patience=patience, progress=progress)
+                results += verify_schema(
+                    source,
+                    destination,
+                    schema.name,
+                    patience=patience,
+                    progress=progress,
+                    fields=partial(config.fields, schema.name),
+                    mirrors=partial(config.mirrors, schema.name),
+                )
     finally:
         connections.close()
     return results
@@ -100,11 +109,16 @@ def _show(console: Console, results: Sequence[TableResult]) -> None:
         table.add_column(name, justify="right")
     for result in results:
         counts = (result.source_documents, result.target_rows, result.missing, result.extra, result.different)
+        if result.excluded:
+            continue
         style = "" if result.identical else "red"
         name = f"{result.schema}.{result.table}"
         table.add_row(Text(visible(name), style), *(Text(f"{count:,}", style) for count in counts))
     console.print(table)
     for result in results:
+        if result.excluded:
+            name = visible(f"{result.schema}.{result.table}")
+            console.print(Text(f"{name}: excluded by the configuration, not compared"), soft_wrap=True)
         if result.kept_rows:
             kept = f"{result.kept_rows:,} rows are kept of what the source dropped, as last applied"
             console.print(Text(f"{visible(f'{result.schema}.{result.table}')}: {kept}"), soft_wrap=True)
@@ -112,9 +126,10 @@ def _show(console: Console, results: Sequence[TableResult]) -> None:
             console.print(Text(f"{result.schema}.{result.table}: not compared: {result.error}", "red"), soft_wrap=True)
         for example in result.examples:
             console.print(Text(f"{result.schema}.{result.table}: {_in_words(example)}"), soft_wrap=True)
+    compared = sum(not result.excluded for result in results)
     documents = sum(result.source_documents for result in results)
     if all(result.identical for result in results):
-        console.print(Text(f"identical: {documents:,} documents in {len(results)} tables"))
+        console.print(Text(f"identical: {documents:,} documents in {compared} tables"))
     else:
         differences = sum(result.missing + result.extra + result.different for result in results)
         console.print(Text(f"{differences:,} differences in {documents:,} documents", "red"))

@@ -4,7 +4,7 @@ What a single value may be stands in `fields`, what several of them say together
 environment is `load`'s.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,9 +41,11 @@ from warp.config.fields import (
     StallSeconds,
     TableName,
 )
+from warp.config.filters import FieldSettings, Salt, TableFilterSettings
 from warp.destinations.base import OnDrop
 from warp.errors import ConfigurationError
 from warp.evolution.decide import MAX_COLUMNS
+from warp.filters import FieldFilter, field_filter, passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class TableSettings:
     on_drop: OnDrop = OnDrop.KEEP
     max_columns: int = MAX_COLUMNS
     """Fields beyond so many columns stay in `_extra`."""
+    fields: FieldFilter | None = None
+    """Leaves out fields and masks values; None: every field is written as it is."""
 
 
 class _Section(BaseModel):
@@ -114,7 +118,7 @@ class WebConfig(_Section):
     port: Port = 8080
 
 
-class TableConfig(_Section):
+class TableConfig(_Section, FieldSettings):
     """One table's own settings; what is None comes from its schema."""
 
     name: TableName
@@ -123,13 +127,16 @@ class TableConfig(_Section):
     on_drop: OnDrop | None = None
     partitions: Partitions | None = None
     max_columns: Columns | None = None
+    exclude: bool = False
+    """The table is not mirrored."""
 
 
 _UNNAMED_TABLE = TableConfig(name="-")
 
 
-class SchemaConfig(_Section):
-    """One mirrored database; what is None comes from the global level. All its tables are mirrored, named or not."""
+class SchemaConfig(_Section, FieldSettings, TableFilterSettings):
+    """One mirrored database; what is None comes from the global level. All its tables are mirrored, named or not, but
+    for those that are excluded."""
 
     name: SchemaName
     mode: Literal["stream", "batch"] = "stream"
@@ -142,7 +149,7 @@ class SchemaConfig(_Section):
     tables: tuple[TableConfig, ...] = ()
 
 
-class Config(_Section):
+class Config(_Section, FieldSettings, TableFilterSettings):
     """The whole configuration, validated whole: a `ValidationError` holds everything that is wrong with it."""
 
     mode: Literal["single", "multi"] = "multi"
@@ -160,6 +167,8 @@ class Config(_Section):
     """Columns for fields that a table gets at most; fields beyond them stay in `_extra`."""
     log_high_water_mark: LogBytes = 256 * 2**20
     """Bytes that one schema's logs may hold in Redis before its tailer stops reading."""
+    mask_salt: Salt | None = None
+    """What `mask: hash` puts before each value."""
     monitoring: MonitoringConfig = MonitoringConfig()
     web: WebConfig = WebConfig()
 
@@ -200,13 +209,31 @@ class Config(_Section):
         """What holds for a table, configured by name or not; ConfigurationError if the schema is unknown."""
         above = self.schema_named(schema)
         own = next((candidate for candidate in above.tables if candidate.name == table), _UNNAMED_TABLE)
+        salt = self.mask_salt.get_secret_value() if self.mask_salt else ""
         return TableSettings(
             batch_size=own.stream_batch_size or above.default_batch_size or self.default_batch_size,
             deletion_strategy=own.deletion_strategy or above.deletion_strategy or self.deletion_strategy,
             partitions=own.partitions or above.partitions or self.partitions,
             on_drop=own.on_drop or above.on_drop or self.on_drop,
             max_columns=own.max_columns or above.max_columns or self.max_columns,
+            fields=field_filter((own.field_patterns, above.field_patterns, self.field_patterns), salt),
         )
+
+    def fields(self, schema: str, table: str) -> FieldFilter | None:
+        """The filter of a table's fields; None: every one is written as it is. Raises as `table` does."""
+        return self.table(schema, table).fields
+
+    def mirrors(self, schema: str, table: str) -> bool:
+        """Whether a table is mirrored, or excluded at some level; ConfigurationError if the schema is unknown."""
+        mirrors = self.table_filter(schema)
+        return mirrors is None or mirrors(table)
+
+    def table_filter(self, schema: str) -> Callable[[str], bool] | None:
+        """Whether a table of the schema is mirrored, by its name; None: every one is. Raises as `mirrors` does."""
+        above = self.schema_named(schema)
+        levels = [level for level in (above.table_patterns, self.table_patterns) if level]
+        excluded = {table.name for table in above.tables if table.exclude}
+        return (lambda table: table not in excluded and passes(levels, table)) if levels or excluded else None
 
 
 def _details(error: ValidationError) -> Iterator[InitErrorDetails]:

@@ -14,8 +14,10 @@ from warp.config.keys import Location, advice, keys_at, path, variable
 from warp.config.secrets import HIDDEN, redact, redact_text
 
 _SECTIONS_WITH_SECRETS = ("source", "destination", "redis")
+_SECRETS = ("mask_salt",)
 _PUBLIC_IN_SECTIONS = ("type", "database")
 _LONGEST_SHOWN = 60
+_NOT_SHOWN = "found something else (not shown)"
 _ALLOWED = {
     "dict_type": "keys with values",
     "model_type": "keys with values",
@@ -69,12 +71,14 @@ def _found(loc: Location, value: Any) -> str:
         return "found keys with values"
     if isinstance(value, list | tuple):
         return "found a list"
+    if loc and loc[-1] in _SECRETS:
+        return _NOT_SHOWN
     secret = loc[:1] and loc[0] in _SECTIONS_WITH_SECRETS and loc[-1] not in _PUBLIC_IN_SECTIONS
     text = str(value)
     if secret or "://" in text:
         text = redact(text)
     if text == HIDDEN:
-        return "found something else (not shown)"
+        return _NOT_SHOWN
     text = " ".join(text.split())
     text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
     return f'found "{text}"' if isinstance(value, str) else f"found {text}"

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from warp.config.filters import SALT_NEEDED
+from warp.filters import Mask
+
 
 class Violation(NamedTuple):
     """Where in the configuration, what stands there, and what may."""
@@ -38,6 +41,7 @@ def violations(data: Any) -> Iterator[Violation]:
         yield from _of_single_mode(fields, schemas)
     else:
         yield from _of_multi_mode(fields, schemas)
+    yield from _of_salt(fields, schemas)
     yield from _of_database(_fields(fields.get("source")).get("database"), schemas)
 
 
@@ -56,6 +60,13 @@ def _of_schedule(loc: tuple[str | int, ...], schema: Mapping[str, Any]) -> Itera
         yield Violation((*loc, "schedule"), None, 'a cron schedule, which batch mode needs, such as "*/5 * * * *"')
     if mode == "stream" and schedule is not None:
         yield Violation((*loc, "schedule"), schedule, "no schedule: a stream has none; mode: batch has")
+
+
+def _of_salt(fields: Mapping[str, Any], schemas: list[Mapping[str, Any]]) -> Iterator[Violation]:
+    tables = [table for schema in schemas for table in _items(schema.get("tables"))]
+    masks = [mask for level in (fields, *schemas, *tables) for mask in _fields(level.get("mask")).values()]
+    if Mask.HASH in masks and fields.get("mask_salt") is None:
+        yield Violation(("mask_salt",), None, SALT_NEEDED)
 
 
 def _of_single_mode(fields: Mapping[str, Any], schemas: list[Mapping[str, Any]]) -> Iterator[Violation]:

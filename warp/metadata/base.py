@@ -222,6 +222,18 @@ class Metadata(Protocol):
     def close_snapshot(self, ref: TableRef) -> bool:
         """Close a snapshot whose chunks are all loaded, and drop its tombstones; False: it is not, or was closed."""
 
+    def excluded(self, schema: str) -> set[str]:
+        """The tables of a schema that are noted as excluded by the configuration, known or not."""
+
+    def exclude(self, ref: TableRef) -> bool:
+        """Note that a table is excluded, and in the audit log; its snapshot and its block are given up, its rows stay.
+
+        False: it was noted before.
+        """
+
+    def include(self, ref: TableRef) -> None:
+        """Note that a table is excluded no more. It must have been planned to be read before."""
+
     def letters(self, chosen: LetterFilter, limit: int | None) -> list[StoredLetter]:
         """The newest dead letters, at most `limit` of them, newest first; their payloads are left out (empty)."""
 

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from warp.change import Partition, TableRef
 from warp.destinations.postgresql.names import identifier
-from warp.metadata import audit, error_log, floors, letters, progress
+from warp.metadata import audit, error_log, exclusions, floors, letters, progress
 from warp.metadata.base import LetterFilter, LoggedError, SchemaState, StoredLetter, TableState
 from warp.metadata.states import TABLES, schema_state, table_state
 from warp.sources.base import Chunk, SourceTable, StreamPoint
@@ -190,6 +190,18 @@ class MetadataStore:
                     "DELETE FROM cartridge_warp.tombstones WHERE schema_name = %s AND table_name = %s", place
                 )
         return bool(closed)
+
+    def excluded(self, schema: str) -> set[str]:
+        with self._client.connection() as connection:
+            return exclusions.excluded(connection, schema)
+
+    def exclude(self, ref: TableRef) -> bool:
+        with self._client.connection() as connection, connection.transaction():
+            return exclusions.exclude(connection, ref)
+
+    def include(self, ref: TableRef) -> None:
+        with self._client.connection() as connection:
+            exclusions.include(connection, ref)
 
     def letters(self, chosen: LetterFilter, limit: int | None) -> list[StoredLetter]:
         with self._client.connection() as connection:

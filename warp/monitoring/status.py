@@ -16,8 +16,8 @@ from warp.monitoring.stalls import Trouble
 
 
 class State(StrEnum):
-    """What a schema or a table is doing. `PLANNED` and `BLOCKED` are said of tables alone, `NEW`, `STOPPED` and
-    `STALLED` of schemas."""
+    """What a schema or a table is doing. `PLANNED`, `BLOCKED` and `EXCLUDED` are said of tables alone, `NEW`, `STOPPED`
+    and `STALLED` of schemas."""
 
     NEW = "new"
     """Its stream has never been opened."""
@@ -32,6 +32,8 @@ class State(StrEnum):
     """Its source goes on, and it does not."""
     BLOCKED = "blocked"
     """Nothing can be applied to it until a person acts."""
+    EXCLUDED = "excluded"
+    """The configuration keeps it from being mirrored; what was mirrored of it stays as it stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,7 @@ class _Reader:
         metadata = self._connections.destination.metadata
         state = metadata.schema(name)
         tables = metadata.tables(name)
+        left_out = self._left_out(name, tables)
         logs = self._logs(name)
         source_ts, headroom = self._source(state)
         now = datetime.now(UTC)
@@ -78,10 +79,30 @@ class _Reader:
             checkpoint_age_seconds=age,
             stalled=trouble,
             headroom_short=short_headroom(headroom, self._config.monitoring.min_oplog_headroom_hours),
-            tables=tuple(_table(table, self._connections.destination.target(table.ref), lag, logs) for table in tables),
+            tables=tuple(
+                _table(
+                    table,
+                    self._connections.destination.target(table.ref),
+                    lag,
+                    logs,
+                    excluded=table.ref.table in left_out,
+                )
+                for table in tables
+            ),
             errors=tuple(metadata.errors(name, ERRORS)),
-            notes=(*self._away.values(), *([_HEADROOM_UNKNOWN] if source_ts is not None and headroom is None else [])),
+            notes=(
+                *self._away.values(),
+                *([_HEADROOM_UNKNOWN] if source_ts is not None and headroom is None else []),
+                *([f"excluded by the configuration: {', '.join(sorted(left_out))}"] if left_out else []),
+            ),
         )
+
+    def _left_out(self, schema: str, tables: list[TableState]) -> set[str]:
+        """The excluded tables, as far as the mirror has met them."""
+        if self._config.table_filter(schema) is None:
+            return set()
+        met = {table.ref.table for table in tables} | self._connections.destination.metadata.excluded(schema)
+        return {table for table in met if not self._config.mirrors(schema, table)}
 
     def _stalled(
         self,
@@ -169,12 +190,16 @@ def _lag(state: SchemaState, now: int, backlog: int | None, *, alive: bool) -> f
     return float(max(0, cluster_seconds(now) - cluster_seconds(state.checkpoint.ts)))
 
 
-def _table(table: TableState, target: str, lag: float | None, logs: Mapping[str, Backlog] | None) -> TableStatus:
+def _table(
+    table: TableState, target: str, lag: float | None, logs: Mapping[str, Backlog] | None, *, excluded: bool
+) -> TableStatus:
     log = None if logs is None else logs.get(table.ref.table, Backlog(0, 0))
+    blocked = None if excluded else table.blocked
+    state = State.BLOCKED if blocked else _TABLE_STATES.get(table.snapshot, State.STREAMING)
     return TableStatus(
         name=table.ref.table,
-        state=State.BLOCKED if table.blocked else _TABLE_STATES.get(table.snapshot, State.STREAMING),
-        lag_seconds=None if table.snapshot.open else lag,
+        state=State.EXCLUDED if excluded else state,
+        lag_seconds=None if table.snapshot.open or excluded else lag,
         backlog_changes=None if log is None else log.changes,
         backlog_bytes=None if log is None else log.bytes,
         rows_loaded=table.rows_loaded,
@@ -183,6 +208,6 @@ def _table(table: TableState, target: str, lag: float | None, logs: Mapping[str,
         documents_estimate=table.documents_estimate,
         chunks=table.chunks,
         chunks_loaded=table.chunks_loaded,
-        blocked=table.blocked,
+        blocked=blocked,
         target=target,
     )

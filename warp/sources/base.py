@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from warp.change import Change, Key, Record, RoutedChange
+from warp.filters import FieldFilter
 from warp.values import Value
 
 
@@ -128,7 +129,11 @@ StoredRow = Mapping[str, Value | StoredJson]
 
 
 class Source(Protocol):
-    """A database that can be read whole and followed. One object is used by one thread at a time."""
+    """A database that can be read whole and followed. One object is used by one thread at a time.
+
+    Where a method takes `fields`, records hold only what that filter lets through, with the masks that it puts on;
+    without one they are whole.
+    """
 
     def now(self) -> int:
         """The source's latest cluster time. Reads asked to be `after` it see everything written before this call."""
@@ -148,7 +153,7 @@ class Source(Protocol):
         Counted from now; None where the source does not say.
         """
 
-    def decode(self, payload: bytes) -> list[Change]:
+    def decode(self, payload: bytes, fields: FieldFilter | None = None) -> list[Change]:
         """Decode `RoutedChange.raw` bytes, any number of them joined, back into changes, in order.
 
         Never fails for a value that the source can hold: what has no better form is `Opaque`.
@@ -163,7 +168,9 @@ class Source(Protocol):
     def key_hash(self, key: Key) -> int:
         """The same number as `RoutedChange.key_hash` of every change of that document."""
 
-    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
+    def lookup(
+        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: FieldFilter | None = None
+    ) -> Iterator[AsOf]:
         """The documents of those keys, in pieces of bounded size; all as of one time, `after` or later.
 
         A key that did not exist then is left out.
@@ -172,7 +179,9 @@ class Source(Protocol):
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         """Ranges that together hold every key there can be, of about `documents` present documents each."""
 
-    def read(self, schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
+    def read(
+        self, schema: str, table: str, chunk: Chunk, after: int, fields: FieldFilter | None = None
+    ) -> Iterator[Piece]:
         """All documents of a range, in order of key, in pieces of bounded size; all as of one time, `after` or later.
 
         Raises Transient, too, where a long reading has outlived the source's memory of that time.
@@ -184,7 +193,9 @@ class Source(Protocol):
     def fetch(self, schema: str, table: str, keys: Sequence[Key]) -> dict[Key, Document]:
         """The documents of those keys that exist now, for comparison with rows."""
 
-    def differences(self, document: Document, key: Key, row: StoredRow) -> tuple[str, ...]:
+    def differences(
+        self, document: Document, key: Key, row: StoredRow, fields: FieldFilter | None = None
+    ) -> tuple[str, ...]:
         """The names of the fields in which the document rebuilt from a row is not this document; empty: equal.
 
         Order of fields and width of numbers aside (8, 8 as long and 8.0 are equal).

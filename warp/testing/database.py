@@ -101,6 +101,7 @@ class MemoryDatabase:
         self.shapes: dict[TableRef, Shape] = {}
         self.schemas: dict[str, SchemaState] = {}
         self.known: dict[TableRef, Known] = {}
+        self.excluded: set[TableRef] = set()
         self.markers: dict[tuple[TableRef, int], Marker] = {}
         self.tombstones: dict[TableRef, dict[Key, int]] = {}
         self.letters: dict[tuple[TableRef, str, Key], StoredLetter] = {}

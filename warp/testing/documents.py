@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from warp.change import Change, Key, KeyKind, Operation, Record
+from warp.filters import FieldFilter
 from warp.sources.base import Chunk, Document, StoredJson, StoredRow
 from warp.values import Structured, Value, exact_double
 
@@ -38,8 +39,32 @@ def key_hash(key: Key) -> int:
     return zlib.crc32(f"{key.kind}:{key.text}".encode())
 
 
-def record_of(document: Mapping[str, Any]) -> Record:
-    """The fields of a document except its key."""
+class JsonTree:
+    """See `warp.filters.Tree` for the contract of each method."""
+
+    def pairs(self, value: Any) -> Iterable[tuple[str, Any]] | None:
+        return value.items() if isinstance(value, dict) else None
+
+    def object_of(self, pairs: Iterable[tuple[str, Any]]) -> Any:
+        return dict(pairs)
+
+    def items(self, value: Any) -> Sequence[Any] | None:
+        return value if isinstance(value, list) else None
+
+    def with_items(self, value: Any, items: Sequence[Any]) -> Any:
+        return list(items)
+
+    def exact(self, value: Any) -> bytes:
+        return value.encode() if isinstance(value, str) else orjson.dumps(value)
+
+
+JSON = JsonTree()
+
+
+def record_of(document: Mapping[str, Any], only: FieldFilter | None = None) -> Record:
+    """The fields of a document except its key, as the filter lets them through."""
+    if only is not None:
+        document = only.apply(document, JSON)
     return {name: _value(value) for name, value in document.items() if name != "_id"}
 
 
@@ -91,14 +116,14 @@ def encode(
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
-def decode(payload: bytes) -> list[Change]:
-    """The changes that were encoded, joined."""
-    return [_change(orjson.loads(raw[_LENGTH_BYTES:])) for raw in _split(payload)]
+def decode(payload: bytes, only: FieldFilter | None = None) -> list[Change]:
+    """The changes that were encoded, joined; their records hold what the filter lets through."""
+    return [_change(orjson.loads(raw[_LENGTH_BYTES:]), only) for raw in _split(payload)]
 
 
-def _change(fields: list[Any]) -> Change:
+def _change(fields: list[Any], only: FieldFilter | None) -> Change:
     position, ts, operation, kind, text, document, committed_ms = fields
-    record = None if document is None else record_of(document)
+    record = None if document is None else record_of(document, only)
     return Change(position, ts, Operation(operation), Key(KeyKind(kind), text), record, committed_ms)
 
 
@@ -125,9 +150,11 @@ def _split(payload: bytes) -> Iterator[bytes]:
         at = end
 
 
-def differences(document: Document, row: StoredRow) -> tuple[str, ...]:
+def differences(document: Document, row: StoredRow, only: FieldFilter | None = None) -> tuple[str, ...]:
     """The names of the fields in which a row is not its document."""
     assert isinstance(document, dict)
+    if only is not None:
+        document = only.apply(document, JSON)
     names = [
         name
         for name, value in document.items()

@@ -167,6 +167,31 @@ class MemoryMetadata:
         self._database.tombstones.pop(ref, None)
         return True
 
+    def excluded(self, schema: str) -> set[str]:
+        self._hook("metadata.excluded")
+        return {ref.table for ref in self._database.excluded if ref.schema == schema}
+
+    def exclude(self, ref: TableRef) -> bool:
+        self._hook("metadata.exclude")
+        if not self._database.unattended(ref):
+            raise Transient("another transaction has the lock")
+        known = self._database.known.get(ref)
+        if known is not None:
+            known.block = None
+            if known.snapshot.open:
+                known.snapshot = SnapshotState.DONE
+            known.chunks = {}
+            self._database.tombstones.pop(ref, None)
+        if ref in self._database.excluded:
+            return False
+        self._database.excluded.add(ref)
+        self._database.audit.append((ref, "table excluded: left as it stands"))
+        return True
+
+    def include(self, ref: TableRef) -> None:
+        self._hook("metadata.include")
+        self._database.excluded.discard(ref)
+
     def letters(self, chosen: LetterFilter, limit: int | None) -> list[StoredLetter]:
         self._hook("metadata.letters")
         newest = sorted(self._database.letters.values(), key=lambda stored: -stored.number)

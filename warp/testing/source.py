@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from warp.change import Change, Key, Operation, TableRef, cluster_seconds, cluster_time
+from warp.filters import FieldFilter
 from warp.sources.base import AsOf, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint, TableEvent, TableFate
 from warp.testing import documents as toy
 from warp.testing.hook import Hook, passing
@@ -144,8 +145,8 @@ class MemorySource:
             return None
         return cluster_seconds(ts) + self._history_seconds - self._clock()
 
-    def decode(self, payload: bytes) -> list[Change]:
-        return toy.decode(payload)
+    def decode(self, payload: bytes, fields: FieldFilter | None = None) -> list[Change]:
+        return toy.decode(payload, fields)
 
     def extract(self, payload: bytes, position: str) -> bytes:
         return toy.extract(payload, position)
@@ -156,10 +157,12 @@ class MemorySource:
     def key_hash(self, key: Key) -> int:
         return toy.key_hash(key)
 
-    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
+    def lookup(
+        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: FieldFilter | None = None
+    ) -> Iterator[AsOf]:
         self.hook("source.lookup")
         ts, held = self._as_of(schema, table, after)
-        yield AsOf(ts, [(key, toy.record_of(held[key])) for key in keys if key in held])
+        yield AsOf(ts, [(key, toy.record_of(held[key], fields)) for key in keys if key in held])
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         self.hook("source.split")
@@ -168,13 +171,15 @@ class MemorySource:
         for lower, upper in pairwise(bounds):
             yield Chunk(lower=lower, upper=upper)
 
-    def read(self, schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
+    def read(
+        self, schema: str, table: str, chunk: Chunk, after: int, fields: FieldFilter | None = None
+    ) -> Iterator[Piece]:
         self.hook("source.snapshot")
         ts, held = self._as_of(schema, table, after)
         for piece in toy.pieces(held, chunk, self._piece):
             self.hook("source.read")
             yield Piece(
-                documents=[(key, toy.record_of(document)) for key, document in piece],
+                documents=[(key, toy.record_of(document, fields)) for key, document in piece],
                 rest=toy.bound(piece[-1][0]),
                 ts=ts,
             )
@@ -189,8 +194,10 @@ class MemorySource:
         held = self._held(schema, table)
         return {key: held[key] for key in keys if key in held}
 
-    def differences(self, document: Document, key: Key, row: StoredRow) -> tuple[str, ...]:
-        return toy.differences(document, row)
+    def differences(
+        self, document: Document, key: Key, row: StoredRow, fields: FieldFilter | None = None
+    ) -> tuple[str, ...]:
+        return toy.differences(document, row, fields)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from warp.change import Key
+from warp.filters import FieldFilter
 from warp.sources.base import Document, Source, StoredRow
 from warp.verify.result import Suspect, Verdict
 
 
-def compare(source: Source, key: Key, document: Document | None, row: StoredRow | None) -> Verdict | Suspect:
-    """The verdict where both sides agree, and where they do not, a suspect."""
+def compare(
+    source: Source, key: Key, document: Document | None, row: StoredRow | None, only: FieldFilter | None = None
+) -> Verdict | Suspect:
+    """The verdict where both sides agree, and where they do not, a suspect. The row is to be what the filter makes of
+    the document."""
     if document is None and row is None:
         return Verdict.ABSENT
     if document is None:
         return _suspect(Verdict.EXTRA, (), document, row)
     if row is None:
         return _suspect(Verdict.MISSING, (), document, row)
-    fields = source.differences(document, key, row)
+    fields = source.differences(document, key, row, only)
     return _suspect(Verdict.DIFFERENT, fields, document, row) if fields else Verdict.SAME
 
 

@@ -60,6 +60,9 @@ class TableResult:
     error: str | None = None
     """Why the table could not be compared to its end; it counts as different then."""
 
+    excluded: bool = False
+    """It is not mirrored, so that nothing was compared."""
+
     @property
     def identical(self) -> bool:
         """Whether nothing differs."""
@@ -78,6 +81,7 @@ class TableResult:
             "different": self.different,
             "examples": [example.to_json() for example in self.examples],
             **({"error": self.error} if self.error else {}),
+            **({"excluded": True} if self.excluded else {}),
         }
 
 
@@ -105,6 +109,7 @@ class Tally:
     examples: list[Example] = field(default_factory=list)
     kept_rows: int = 0
     error: str | None = None
+    excluded: bool = False
 
     def count(self, key: Key, verdict: Verdict, fields: tuple[str, ...]) -> None:
         """Note what is certain about one document."""
@@ -126,4 +131,5 @@ class Tally:
             examples=tuple(self.examples),
             kept_rows=self.kept_rows,
             error=self.error,
+            excluded=self.excluded,
         )

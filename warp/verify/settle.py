@@ -24,6 +24,7 @@ from itertools import cycle
 from warp.change import Key
 from warp.destinations.base import Destination
 from warp.evolution.shape import Shape
+from warp.filters import FieldFilter
 from warp.sources.base import Source
 from warp.verify.compare import compare
 from warp.verify.result import Tally, Verdict
@@ -46,10 +47,11 @@ def settle_suspects(
     patience: float,
     clock: Callable[[], float],
     wait: Callable[[float], object],
+    fields: Callable[[str], FieldFilter | None],
 ) -> None:
     """Look at the suspects of all tallies for up to `patience` seconds, and count each as what it turns out to be."""
     deadline = clock() + patience
-    looks = _Looks(source, destination, wait)
+    looks = _Looks(source, destination, wait, fields)
     for moment in cycle(MOMENTS):
         looks.look_at_all(schema, tallies, moment)
         if clock() >= deadline or not any(tally.suspects for tally in tallies):
@@ -62,7 +64,14 @@ def settle_suspects(
 
 
 class _Looks:
-    def __init__(self, source: Source, destination: Destination, wait: Callable[[float], object]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        destination: Destination,
+        wait: Callable[[float], object],
+        fields: Callable[[str], FieldFilter | None],
+    ) -> None:
+        self._fields = fields
         self._source = source
         self._destination = destination
         self._wait = wait
@@ -91,9 +100,10 @@ class _Looks:
             self._wait(moment)
         rows = self._destination.rows(tally.ref, shape, keys) if shape else {}
         now = self._source.now()
+        only = self._fields(tally.ref.table)
         for key in keys:
             before = tally.suspects.pop(key)
-            found = compare(self._source, key, documents.get(key), rows.get(key))
+            found = compare(self._source, key, documents.get(key), rows.get(key), only)
             if isinstance(found, Verdict):
                 tally.count(key, found, ())
                 continue

@@ -9,6 +9,7 @@ from warp.change import Key, TableRef
 from warp.destinations.base import Destination
 from warp.errors import Fatal
 from warp.evolution.shape import Shape
+from warp.filters import FieldFilter
 from warp.retry import Response, response
 from warp.sources.base import Document, Source
 from warp.verify.compare import compare
@@ -23,16 +24,34 @@ FETCH = 1_000
 
 
 def find_suspects(
-    source: Source, destination: Destination, schema: str, progress: Callable[[str, int], None]
+    source: Source,
+    destination: Destination,
+    schema: str,
+    progress: Callable[[str, int], None],
+    fields: Callable[[str], FieldFilter | None],
+    mirrors: Callable[[str], bool],
 ) -> list[Tally]:
-    """A tally for each table of either side, in order of name, with what needs another look as its suspects."""
-    walker = _Walker(source, destination, progress)
+    """A tally for each table of either side, in order of name, with what needs another look as its suspects.
+
+    Of a table that is not mirrored, nothing is read.
+    """
+    walker = _Walker(source, destination, progress, fields)
     names = {table.name for table in source.tables(schema)} | destination.tables(schema).keys()
-    return [walker.table(TableRef(schema, name)) for name in sorted(names)]
+    return [
+        walker.table(TableRef(schema, name)) if mirrors(name) else Tally(TableRef(schema, name), excluded=True)
+        for name in sorted(names)
+    ]
 
 
 class _Walker:
-    def __init__(self, source: Source, destination: Destination, progress: Callable[[str, int], None]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        destination: Destination,
+        progress: Callable[[str, int], None],
+        fields: Callable[[str], FieldFilter | None],
+    ) -> None:
+        self._fields = fields
         self._source = source
         self._destination = destination
         self._progress = progress
@@ -54,11 +73,12 @@ class _Walker:
         ref = tally.ref
         shape = self._destination.tables(ref.schema).get(ref.table)
         compared = 0
+        only = self._fields(ref.table)
         with_row = _KeySet()
         for documents in self._documents(ref):
             rows = self._destination.rows(ref, shape, [key for key, _ in documents]) if shape else {}
             for key, document in documents:
-                self._note(tally, key, compare(self._source, key, document, rows.get(key)))
+                self._note(tally, key, compare(self._source, key, document, rows.get(key), only))
             with_row.add(rows)
             compared += len(documents)
             self._progress(ref.table, compared)

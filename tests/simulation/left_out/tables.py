@@ -12,6 +12,7 @@ from scheduler.upheavals import Upheavals
 from warp.change import Key, TableRef
 from warp.destinations.base import Transaction
 from warp.errors import StreamLost
+from warp.filters import FieldFilter
 from warp.sources.base import AsOf, Chunk, Piece
 from warp.testing import MemoryDestination, MemoryMetadata, MemorySource
 from warp.testing.transaction import MemoryTransaction
@@ -66,8 +67,10 @@ def lookup_after(patch: _Patch) -> None:
     """A document is looked up as it was before the change that says so."""
     lookup = MemorySource.lookup
 
-    def without(self: MemorySource, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
-        return lookup(self, schema, table, keys, 0)
+    def without(
+        self: MemorySource, schema: str, table: str, keys: Sequence[Key], after: int, fields: FieldFilter | None
+    ) -> Iterator[AsOf]:
+        return lookup(self, schema, table, keys, 0, fields)
 
     patch.setattr(MemorySource, "lookup", without)
 
@@ -76,8 +79,10 @@ def read_after(patch: _Patch) -> None:
     """A table is read as it was before the stream began, or before what makes it be read again."""
     read = MemorySource.read
 
-    def without(self: MemorySource, schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
-        return read(self, schema, table, chunk, 0)
+    def without(
+        self: MemorySource, schema: str, table: str, chunk: Chunk, after: int, fields: FieldFilter | None
+    ) -> Iterator[Piece]:
+        return read(self, schema, table, chunk, 0, fields)
 
     patch.setattr(MemorySource, "read", without)
 

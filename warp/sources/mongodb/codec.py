@@ -16,11 +16,13 @@ import orjson
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
 
 from warp.change import Key, KeyKind, Record
+from warp.filters import FieldFilter
 from warp.sources.mongodb.bson_types import MalformedBinary, Pairs, Repeated, ScopedCode, Symbol
 from warp.sources.mongodb.decoding import OPTIONS, decode
 from warp.sources.mongodb.encoding import encode
 from warp.sources.mongodb.extended_json import NotRelaxed, canonical_bytes, relaxed
 from warp.sources.mongodb.parse import parse
+from warp.sources.mongodb.tree import BSON
 from warp.values import ObjectIdText, Opaque, Structured, Value
 
 _INT64 = range(-(2**63), 2**63)
@@ -86,11 +88,13 @@ _SCALARS: dict[type, Callable[[Any], Value]] = {
 _AS_THEY_ARE = frozenset({type(None), bool, int, float, str, bytes, datetime})
 
 
-def record_of(document: dict[str, Any], *, suspicious: bool) -> Record:
-    """The fields of a decoded document except `_id`.
+def record_of(document: dict[str, Any], only: FieldFilter | None = None, *, suspicious: bool) -> Record:
+    """The fields of a decoded document except `_id`, as the filter lets them through.
 
     `suspicious`: names with a meaning in Extended JSON were seen in the bytes it came from.
     """
+    if only is not None:
+        document = only.apply(document, BSON)
     record: dict[str, Value] = {}
     for name, value in document.items():
         kind = value.__class__
@@ -243,6 +247,8 @@ def _length(document_key: bytes) -> int:
             return 8
 
 
-def split_document(document: Mapping[str, Any], *, suspicious: bool) -> tuple[Key, Record]:
-    """The key and the record of a whole document."""
-    return key_of(document["_id"]), record_of(dict(document), suspicious=suspicious)
+def split_document(
+    document: Mapping[str, Any], only: FieldFilter | None = None, *, suspicious: bool
+) -> tuple[Key, Record]:
+    """The key and the record of a whole document, as the filter lets it through."""
+    return key_of(document["_id"]), record_of(dict(document), only, suspicious=suspicious)

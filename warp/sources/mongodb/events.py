@@ -14,6 +14,7 @@ import bson
 from bson import DatetimeMS, Decimal128, Int64, ObjectId
 
 from warp.change import TS_COUNTER_BITS, Change, Operation, cluster_time
+from warp.filters import FieldFilter
 from warp.sources.mongodb.bson_types import fields
 from warp.sources.mongodb.codec import key_of, record_of
 from warp.sources.mongodb.decoding import (
@@ -157,14 +158,14 @@ def _collection(namespace: bytes) -> str:
     return name
 
 
-def decode_events(payload: bytes) -> list[Change]:
-    """Decode change events of documents, joined."""
+def decode_events(payload: bytes, only: FieldFilter | None = None) -> list[Change]:
+    """Decode change events of documents, joined; their records hold what the filter lets through."""
     suspicious = WRAPPER_NAME.search(payload) is not None
     try:
         events = _usual_events(payload)
     except MALFORMED:
         events = None
-    return [_change(event, suspicious) for event in events or decode_all(payload)]
+    return [_change(event, only, suspicious) for event in events or decode_all(payload)]
 
 
 _EXACT_KEYS = frozenset({ObjectId, str, int, Int64, float, bool, Decimal128, datetime, DatetimeMS})
@@ -218,7 +219,7 @@ def describe(raw: bytes) -> str:
     return canonical_bytes(decode(raw)).decode()
 
 
-def _change(event: dict[str, Any], suspicious: bool) -> Change:
+def _change(event: dict[str, Any], only: FieldFilter | None, suspicious: bool) -> Change:
     stamp = event["clusterTime"]
     document = event.get("fullDocument")
     committed = event.get("wallTime")
@@ -227,7 +228,7 @@ def _change(event: dict[str, Any], suspicious: bool) -> Change:
         cluster_time(stamp.time, stamp.inc),
         _OPERATIONS[event["operationType"]],
         key_of(event["documentKey"]["_id"]),
-        None if document is None else record_of(fields(document), suspicious=suspicious),
+        None if document is None else record_of(fields(document), only, suspicious=suspicious),
         _wall_time(committed),
     )
 

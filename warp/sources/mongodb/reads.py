@@ -22,8 +22,10 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from warp.change import TS_COUNTER_BITS, Key, Record, cluster_time
+from warp.filters import FieldFilter
 from warp.sources.base import AsOf, Chunk, Piece
-from warp.sources.mongodb.bson_types import Pairs, RegularExpression, Undefined, fields
+from warp.sources.mongodb import bson_types
+from warp.sources.mongodb.bson_types import Pairs, RegularExpression, Undefined
 from warp.sources.mongodb.codec import key_value, split_document
 from warp.sources.mongodb.decoding import decode_all
 from warp.sources.mongodb.encoding import encode
@@ -101,10 +103,10 @@ def by_key(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[di
         yield from decode_all(raw)
 
 
-def as_of(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[AsOf]:
+def as_of(taken: Snapshot, collection: str, keys: Sequence[Key], fields: FieldFilter | None = None) -> Iterator[AsOf]:
     """The documents of those keys, as keys and records."""
     for raw in _by_key(taken, collection, keys):
-        yield AsOf(taken.ts, _split(raw))
+        yield AsOf(taken.ts, _split(raw, fields))
 
 
 def documents(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[list[dict[str, Any]]]:
@@ -113,10 +115,10 @@ def documents(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[list[d
         yield decode_all(raw)
 
 
-def pieces(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[Piece]:
+def pieces(taken: Snapshot, collection: str, chunk: Chunk, fields: FieldFilter | None = None) -> Iterator[Piece]:
     """All documents of a range, as keys and records. The last document's key is where the rest begins."""
     for raw in _in_range(taken, collection, chunk):
-        found = _split(raw)
+        found = _split(raw, fields)
         yield Piece(documents=found, rest=encode({"_id": key_value(found[-1][0])}), ts=taken.ts)
 
 
@@ -155,7 +157,7 @@ def _possible(value: Any) -> bool:
         case list() | RegularExpression() | Undefined():
             return False
         case dict() | Pairs():
-            names = list(fields(value))
+            names = list(bson_types.fields(value))
             return not (names and names[0].startswith("$")) or names[:2] == ["$ref", "$id"]
         case _:
             return True
@@ -178,9 +180,9 @@ def _range(chunk: Chunk) -> dict[str, Any]:
     return query
 
 
-def _split(raw: bytes) -> list[tuple[Key, Record]]:
+def _split(raw: bytes, fields: FieldFilter | None) -> list[tuple[Key, Record]]:
     suspicious = WRAPPER_NAME.search(raw) is not None
-    return [split_document(document, suspicious=suspicious) for document in decode_all(raw)]
+    return [split_document(document, fields, suspicious=suspicious) for document in decode_all(raw)]
 
 
 def _timestamp(ts: int) -> Timestamp:

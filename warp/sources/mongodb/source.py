@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 from warp.change import Change, Key, cluster_seconds, cluster_time
 from warp.config.secrets import redact
 from warp.errors import Fatal, StreamInvalid
+from warp.filters import FieldFilter
 from warp.sources.base import AsOf, ChangeStream, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint
 from warp.sources.mongodb import events, reads
 from warp.sources.mongodb.codec import hash_of, key_of
@@ -21,6 +22,7 @@ from warp.sources.mongodb.errors import translated
 from warp.sources.mongodb.parse import same_as_stored
 from warp.sources.mongodb.stream import MongoChangeStream
 from warp.sources.mongodb.table_events import is_mirrored
+from warp.sources.mongodb.tree import BSON
 
 SELECTION_TIMEOUT_MS = 10_000
 SOCKET_TIMEOUT_MS = 60_000
@@ -105,8 +107,8 @@ class MongoSource:
         room = max(0.0, (int(size["maxSize"]) - written) / (written / span))
         return float(cluster_seconds(ts) - first + room)
 
-    def decode(self, payload: bytes) -> list[Change]:
-        return events.decode_events(payload)
+    def decode(self, payload: bytes, fields: FieldFilter | None = None) -> list[Change]:
+        return events.decode_events(payload, fields)
 
     def extract(self, payload: bytes, position: str) -> bytes:
         return events.extract(payload, position)
@@ -117,17 +119,21 @@ class MongoSource:
     def key_hash(self, key: Key) -> int:
         return hash_of(key)
 
-    def lookup(self, schema: str, table: str, keys: Sequence[Key], after: int) -> Iterator[AsOf]:
+    def lookup(
+        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: FieldFilter | None = None
+    ) -> Iterator[AsOf]:
         with translated(self._where), reads.snapshot(self._client, schema, after) as taken:
-            yield from reads.as_of(taken, table, keys)
+            yield from reads.as_of(taken, table, keys, fields)
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         with translated(self._where):
             yield from reads.split(self._client[schema][table], documents)
 
-    def read(self, schema: str, table: str, chunk: Chunk, after: int) -> Iterator[Piece]:
+    def read(
+        self, schema: str, table: str, chunk: Chunk, after: int, fields: FieldFilter | None = None
+    ) -> Iterator[Piece]:
         with translated(self._where), reads.snapshot(self._client, schema, after) as taken:
-            yield from reads.pieces(taken, table, chunk)
+            yield from reads.pieces(taken, table, chunk, fields)
 
     def scan(self, schema: str, table: str, chunk: Chunk) -> Iterator[list[tuple[Key, Document]]]:
         with translated(self._where), reads.snapshot(self._client, schema, self.now()) as taken:
@@ -138,8 +144,12 @@ class MongoSource:
         with translated(self._where), reads.snapshot(self._client, schema, self.now()) as taken:
             return {key_of(document["_id"]): document for document in reads.by_key(taken, table, keys)}
 
-    def differences(self, document: Document, key: Key, row: StoredRow) -> tuple[str, ...]:
+    def differences(
+        self, document: Document, key: Key, row: StoredRow, fields: FieldFilter | None = None
+    ) -> tuple[str, ...]:
         assert isinstance(document, dict)
+        if fields is not None:
+            document = fields.apply(document, BSON)
         names = [
             name
             for name, value in document.items()
