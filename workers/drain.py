@@ -24,6 +24,8 @@ from workers.snapshot import Loader
 
 TURN_SECONDS = 2.0
 """How long a partition is drained before others get their turn."""
+BUSY_SECONDS = 1.0
+"""Until a partition is looked at again that another worker has: one that lives renews its lease before."""
 LOAD_TURN_SECONDS = 0.5
 """How long a chunk is loaded before it is put back: the stream must not stand still during a first load."""
 PATIENCE_SECONDS = 2.0
@@ -71,6 +73,7 @@ class Drain:
             self._wakeups.renew(wakeup)
             match self._applier.step(wakeup.partition):
                 case Outcome.BUSY:
+                    self._wakeups.postpone(wakeup, BUSY_SECONDS)
                     return
                 case Outcome.EMPTY:
                     self._wakeups.release(wakeup)

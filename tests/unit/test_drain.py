@@ -11,7 +11,7 @@ from warp.metadata.base import Block
 from warp.retry import LONGEST_SECONDS, MENDED_SECONDS
 from warp.transport.base import apply_wakeup, load_wakeup
 from warp.transport.keys import LEASE_SECONDS
-from workers.drain import PATIENCE_SECONDS, TURN_SECONDS, WorkFailed
+from workers.drain import BUSY_SECONDS, PATIENCE_SECONDS, TURN_SECONDS, WorkFailed
 
 PARTITION = Partition(*REF, 0, 1)
 WORK = apply_wakeup(PARTITION)
@@ -68,6 +68,18 @@ def test_a_partition_that_somebody_else_drains_is_left_to_them() -> None:
         mirror.drain.apply(WORK, "cid")
     assert mirror.rows() == {}
     assert mirror.wakeups.revive([WORK], "cid") == 0, "they have the lease"
+
+
+def test_a_partition_that_somebody_else_has_is_looked_at_again_soon() -> None:
+    """Who has it may stand still, and be put out at any moment."""
+    mirror = _sent(1)
+    with mirror.destination.transaction() as transaction:
+        transaction.lock_partition(PARTITION)
+        mirror.drain.apply(WORK, "cid")
+    mirror.advance(BUSY_SECONDS + 0.1)
+    mirror.reconcile.tick()
+    assert mirror.work() == 1
+    assert mirror.identical()
 
 
 def test_what_comes_between_the_last_look_and_the_release_is_not_left_lying() -> None:
