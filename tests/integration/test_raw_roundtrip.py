@@ -170,7 +170,10 @@ _FIELDS = st.lists(st.tuples(raw_bson.NAMES, raw_bson.VALUES), max_size=5)
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=8,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(_FIELDS, min_size=1, max_size=25))
 def test_whatever_mongodb_holds_arrives_and_a_change_of_it_is_seen(

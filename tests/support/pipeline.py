@@ -37,10 +37,16 @@ class Pipeline:
         self.loader = Loader(source, destination, settings=lambda _: settings, report=Report())
 
     def load(self, table: str) -> None:
-        """Load a table that exists."""
-        self.tailer.tick()
-        self.snapshots.tick()
-        assert self.loader.load(TableRef(self.schema, table), 1, "cid", going_on=lambda: True)
+        """Load a table that exists; the stream may have yet to say so."""
+        ref = TableRef(self.schema, table)
+
+        def planned() -> list[int]:
+            self.tailer.tick()
+            self.snapshots.tick()
+            return self.connections.destination.metadata.missing_chunks(ref, 1)
+
+        [chunk] = eventually(planned)
+        assert self.loader.load(ref, chunk, "cid", going_on=lambda: True)
         self.snapshots.tick()
 
     def follow(self, table: str, changes: int) -> None:

@@ -9,14 +9,14 @@ from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
-_RAW = CodecOptions(document_class=RawBSONDocument)
+_RAW = CodecOptions(document_class=RawBSONDocument, unicode_decode_error_handler="replace")
 
 
 def insert(database: Database[dict[str, Any]], collection: str, documents: Sequence[bytes]) -> dict[int, int]:
     """Insert all documents that the server takes; of the others, by their number, the error's code."""
-    reply = database.command(
-        {"insert": collection, "documents": [RawBSONDocument(raw) for raw in documents], "ordered": False}
-    )
+    command = {"insert": collection, "documents": [RawBSONDocument(raw) for raw in documents], "ordered": False}
+    # Its errors name the keys that are there already, which pymongo may not be able to decode.
+    reply = database.command(command, codec_options=_RAW)
     return {error["index"]: error["code"] for error in reply.get("writeErrors", ())}
 
 
