@@ -12,7 +12,7 @@ from tests.simulation.history import History, Place, State
 from tests.simulation.trace import Trace
 from warp.change import BEGINNING, Operation, TableRef
 from warp.destinations.base import OnDrop
-from warp.metadata.base import SchemaState
+from warp.metadata.base import LetterState, SchemaState
 from warp.testing import MemoryDatabase, Row
 from warp.testing.documents import key_hash
 
@@ -102,8 +102,13 @@ class Truth:
             # Of a drop that was lost with the history nobody knows that its rows were to be kept.
             and (kept <= since < state.ts <= floor or not self._is_kept(place, state))
         ]
-        # A row whose document is parked can be swept, long before that ends.
-        passed = [state.ts for state in ends if state.position <= marker or state.ts <= settled]
+        # A row whose document is parked can be swept, long before that ends; and what followed its delete in the same
+        # step may be parked in place of both.
+        passed = [
+            state.ts
+            for state in ends
+            if (state.position <= marker or state.ts <= settled) and not self._is_unsettled(place, state.ts)
+        ]
         self._buried[place] = min(passed, default=since)
         if not ends and not self._is_parked(place, since):
             self._wrong(f"row {_text(place)} was deleted although its document never was")
@@ -136,6 +141,14 @@ class Truth:
         """Whether there is, or was, a dead letter of that time or later."""
         letters = self._database.letters.values()
         return any((stored.letter.ref, stored.letter.key) == place and stored.letter.ts >= ts for stored in letters)
+
+    def _is_unsettled(self, place: Place, ts: int) -> bool:
+        """Whether there is a dead letter of that time or later that nothing newer, and no replay, has come after."""
+        return any(
+            (stored.letter.ref, stored.letter.key) == place and stored.letter.ts >= ts
+            for stored in self._database.letters.values()
+            if stored.state in (LetterState.OPEN, LetterState.DISCARDED)
+        )
 
     def _is_kept(self, place: Place, state: State) -> bool:
         """Whether the document went with its table, in a way that leaves its row."""
