@@ -167,9 +167,7 @@ class Planner:
         seen = Seen()
         seen.add_keys(key for key, _ in sample)
         seen.add_records((record for _, record in sample), shape)
-        settings = self._config.table(*ref)
-        soft = settings.deletion_strategy == "soft"
-        after = decide(shape, seen, soft_delete=soft, max_columns=settings.max_columns).after
+        after = decide(shape, seen, self._config.table(*ref).rules).after
         before = self._survey.columns(shape) if shape else {}
         columns = [
             PlannedColumn(name=name, type=kind, new=before.get(name) != kind)

@@ -64,15 +64,8 @@ class Writer:
                 with self._destination.transaction() as transaction:
                     return work(transaction)
             except ShapeTooSmall as small:
-                settings = self._settings(ref)
-                decision = self._destination.evolve(
-                    ref,
-                    small.seen,
-                    soft_delete=settings.deletion_strategy == "soft",
-                    cause=cause,
-                    position=small.position,
-                    max_columns=settings.max_columns,
-                )
+                rules = self._settings(ref).rules
+                decision = self._destination.evolve(ref, small.seen, rules, cause=cause, position=small.position)
                 self._report.evolved(ref, decision)
 
     def write(
@@ -135,7 +128,6 @@ def fitting(
     seen.add_records((write.record for write in writes), shape)
     if shape is None and seen.first_key_kind is None:
         return None
-    soft = settings.deletion_strategy == "soft"
-    if shape is None or decide(shape, seen, soft_delete=soft, max_columns=settings.max_columns).changes:
+    if shape is None or decide(shape, seen, settings.rules).changes:
         raise ShapeTooSmall(seen)
     return shape

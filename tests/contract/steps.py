@@ -10,6 +10,7 @@ from warp.change import Delete, Key, KeyKind, Operation, Partition, Record, Tabl
 from warp.destinations.base import Destination, Written
 from warp.evolution.decide import Decision
 from warp.evolution.infer import Seen
+from warp.evolution.rules import Rules
 from warp.evolution.shape import Shape
 from warp.metadata.base import DeadLetter, TableState
 from warp.sources.base import Chunk, SourceTable, StreamPoint
@@ -43,7 +44,7 @@ def make_table(target: DestinationBench, *records: Record, soft: bool = False) -
 
 def evolve(destination: Destination, *records: Record, soft: bool = False, keys: Iterable[Key] = ()) -> Decision:
     """Give the table the shape that such records need."""
-    return destination.evolve(REF, seen(*records, keys=keys or [key("a")]), soft_delete=soft, cause="test")
+    return destination.evolve(REF, seen(*records, keys=keys or [key("a")]), Rules(soft_delete=soft), cause="test")
 
 
 def upsert(target: DestinationBench, shape: Shape, ts: int, *names: str, v: Value = 1) -> Written:

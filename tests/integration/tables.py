@@ -7,6 +7,7 @@ import psycopg
 from warp.change import Delete, Key, KeyKind, Partition, Record, TableRef, Write
 from warp.destinations.base import Destination, Written
 from warp.evolution.infer import Seen
+from warp.evolution.rules import DEFAULT
 from warp.evolution.shape import Shape
 from warp.sources.base import Chunk, SourceTable, StreamPoint
 
@@ -29,7 +30,7 @@ def fitted(destination: Destination, *records: Record, ref: TableRef = TABLE, ke
     seen = Seen()
     seen.add_keys(keys or [key("any")])
     seen.add_records(records, destination.tables(ref.schema).get(ref.table))
-    return destination.evolve(ref, seen, soft_delete=False, cause="test").after
+    return destination.evolve(ref, seen, DEFAULT, cause="test").after
 
 
 def save(destination: Destination, ts: int, **documents: Record) -> Written:

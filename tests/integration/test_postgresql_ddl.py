@@ -16,6 +16,7 @@ from warp.destinations.postgresql import ddl
 from warp.destinations.postgresql.destination import PostgresDestination
 from warp.errors import Fatal
 from warp.evolution.infer import Seen
+from warp.evolution.rules import DEFAULT, Rules
 
 INT_KEYS = (Key(KeyKind.INT, "5"),)
 
@@ -32,7 +33,7 @@ def seen(*records: Record) -> Seen:
 def evolving_first(pg_dsn: str, postgresql: psycopg.Connection, *records: Record) -> Iterator[None]:
     """Somebody else evolves the table; in the block this has not committed, and after it once another one waits."""
     with psycopg.connect(pg_dsn) as connection:
-        ddl.evolve(connection, TABLE, seen(*records), soft_delete=False, cause="first")
+        ddl.evolve(connection, TABLE, seen(*records), DEFAULT, cause="first")
         yield
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
         eventually(lambda: postgresql.execute(waiting).fetchone() != (0,), what="a wait for the first one")
@@ -43,7 +44,7 @@ def test_two_that_make_the_same_table_agree(
 ) -> None:
     with ThreadPoolExecutor(1) as thread:
         with evolving_first(pg_dsn, postgresql, {"n": 1}):
-            second = thread.submit(destination.evolve, TABLE, seen({"n": 1}), soft_delete=False, cause="second")
+            second = thread.submit(destination.evolve, TABLE, seen({"n": 1}), DEFAULT, cause="second")
         assert not second.result(30).changes
     assert destination.tables(TABLE.schema)[TABLE.table].version == 1
 
@@ -57,7 +58,7 @@ def test_two_that_bring_different_fields_both_get_their_columns(
     with ThreadPoolExecutor(1) as thread:
         with evolving_first(pg_dsn, postgresql, {"n": 1, "both": 1}):
             brought = seen({"m": "text", "both": 1})
-            second = thread.submit(destination.evolve, TABLE, brought, soft_delete=False, cause="second")
+            second = thread.submit(destination.evolve, TABLE, brought, DEFAULT, cause="second")
         assert [column.name for column in second.result(30).new_columns] == ["m"]
     expected = {"n": "bigint", "both": "bigint", "m": "text"}
     own = {"_id": "text", "_warp_ts": "bigint", "_extra": "jsonb"}
@@ -67,7 +68,7 @@ def test_two_that_bring_different_fields_both_get_their_columns(
 def test_many_at_once(destination: PostgresDestination, postgresql: psycopg.Connection, pg_dsn: str) -> None:
     def bring(number: int) -> None:
         own = PostgresDestination(pg_dsn)
-        own.evolve(TABLE, seen({f"f{number}": 1, "both": 1}), soft_delete=number % 2 == 0, cause="many")
+        own.evolve(TABLE, seen({f"f{number}": 1, "both": 1}), Rules(soft_delete=number % 2 == 0), cause="many")
         own.close()
 
     with ThreadPoolExecutor(4) as threads:
@@ -86,7 +87,7 @@ def test_a_shape_stands_still_under_a_transaction_that_uses_it(
         with destination.transaction() as transaction:
             shape = transaction.shape(TABLE)
             assert shape is not None
-            widening = thread.submit(another.evolve, TABLE, seen({"m": 1}), soft_delete=False, cause="other")
+            widening = thread.submit(another.evolve, TABLE, seen({"m": 1}), DEFAULT, cause="other")
             eventually(lambda: postgresql.execute(waiting).fetchone() == (1,), what="a wait for the table")
             transaction.upsert(TABLE, shape, [Write(key("a"), 1, {"n": 1})])
         assert widening.result(30).changes
@@ -146,7 +147,7 @@ def test_soft_deletion_marks_and_a_newer_write_unmarks(
     destination: PostgresDestination, postgresql: psycopg.Connection
 ) -> None:
     fitted(destination, {"n": 1})
-    shape = destination.evolve(TABLE, seen({"n": 1}), soft_delete=True, cause="configured").after
+    shape = destination.evolve(TABLE, seen({"n": 1}), Rules(soft_delete=True), cause="configured").after
     at = 1_600_000_000
     row = f'SELECT is_deleted, extract(epoch FROM deleted_at)::bigint FROM "{TABLE.schema}"."{TABLE.table}"'
 

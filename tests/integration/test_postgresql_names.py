@@ -11,6 +11,7 @@ from warp.destinations.postgresql.destination import PostgresDestination
 from warp.destinations.postgresql.names import identifier, target
 from warp.evolution.infer import Seen
 from warp.evolution.naming import RESERVED, column_name
+from warp.evolution.rules import Rules
 from warp.sources.base import SourceTable, StreamPoint
 from warp.values import EPOCH, Value
 
@@ -90,7 +91,7 @@ def test_the_mapping_stays_and_is_read_back(
     assert wider.columns.items() >= first.columns.items()
     assert (wider.columns["ctid"].name, wider.columns[HASHED].name == HASHED) == (HASHED, False)
     assert destination.tables(TABLE.schema)[TABLE.table] == wider
-    softer = destination.evolve(TABLE, _nothing(), soft_delete=True, cause="configured").after
+    softer = destination.evolve(TABLE, _nothing(), Rules(soft_delete=True), cause="configured").after
     assert (softer.columns, "is_deleted" in columns(postgresql)) == (wider.columns, True)
 
 

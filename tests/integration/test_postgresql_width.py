@@ -16,8 +16,8 @@ from tests.integration.tables import TABLE, columns, key
 from warp.change import Record, Write
 from warp.destinations.base import Written
 from warp.destinations.postgresql.destination import PostgresDestination
-from warp.evolution.decide import MAX_COLUMNS, MOST_COLUMNS
 from warp.evolution.infer import Seen
+from warp.evolution.rules import MAX_COLUMNS, MOST_COLUMNS, Rules
 from warp.evolution.shape import Shape
 from warp.sources.base import StoredJson
 from warp.testing.documents import JsonStructured
@@ -46,7 +46,7 @@ def evolved(destination: PostgresDestination, *records: Record, max_columns: int
     seen = Seen()
     seen.add_keys([key("any")])
     seen.add_records(records, destination.tables(TABLE.schema).get(TABLE.table))
-    return destination.evolve(TABLE, seen, soft_delete=soft, cause="test", max_columns=max_columns).after
+    return destination.evolve(TABLE, seen, Rules(soft_delete=soft, max_columns=max_columns), cause="test").after
 
 
 def put(destination: PostgresDestination, shape: Shape, write: str, record: Record) -> Written:

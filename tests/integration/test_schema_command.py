@@ -20,6 +20,7 @@ from warp.destinations.postgresql.destination import PostgresDestination
 from warp.errors import ExitCode
 from warp.evolution.infer import Seen
 from warp.evolution.naming import column_name
+from warp.evolution.rules import DEFAULT
 from warp.sources.base import SourceTable, StreamPoint
 
 LONG = "a field with a name that is longer than PostgreSQL's 63 bytes, by far"
@@ -50,7 +51,7 @@ def evolve(
     seen = Seen()
     seen.add_keys(Key(kind, "1") for kind in kinds or (KeyKind.INT,))
     seen.add_records([record], None)
-    destination.evolve(ref, seen, soft_delete=False, cause=cause, position=position)
+    destination.evolve(ref, seen, DEFAULT, cause=cause, position=position)
 
 
 @pytest.fixture

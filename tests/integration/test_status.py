@@ -19,6 +19,7 @@ from warp.connections import Connections, open_connections
 from warp.errors import ConfigurationError, ExitCode, Fatal
 from warp.evolution.infer import Seen
 from warp.evolution.naming import column_name
+from warp.evolution.rules import DEFAULT
 from warp.metadata.base import DeadLetter
 from warp.monitoring.status import SchemaStatus, State, TableStatus
 from warp.monitoring.survey import read_status
@@ -263,7 +264,7 @@ def test_names_that_are_others_in_postgresql_are_told(
     seen = Seen()
     seen.add_records([{"ctid": 1, "plain": 2}], None)
     ref = TableRef(begun, "items")
-    connections.destination.evolve(ref, seen, soft_delete=False, cause="test")
+    connections.destination.evolve(ref, seen, DEFAULT, cause="test")
 
     code, output = fleet.run(config_file(), "status", "--json")
     assert code == ExitCode.DONE

@@ -21,6 +21,7 @@ from warp.change import Key, TableRef, Write
 from warp.destinations.postgresql.destination import PostgresDestination
 from warp.errors import ExitCode
 from warp.evolution.infer import Seen
+from warp.evolution.rules import Rules
 from warp.sources.base import Chunk
 from warp.sources.mongodb.source import MongoSource
 from warp.verify import TableResult, verify_schema
@@ -63,7 +64,7 @@ def write(source: MongoSource, destination: PostgresDestination, ref: TableRef, 
     seen = Seen()
     seen.add_keys(keys)
     seen.add_records(records.values(), None)
-    destination.evolve(ref, seen, soft_delete=True, cause="test")
+    destination.evolve(ref, seen, Rules(soft_delete=True), cause="test")
     with destination.transaction() as transaction:
         shape = transaction.shape(ref)
         assert shape is not None

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from warp.change import Key, KeyKind, Record
 from warp.evolution.compare import difference
-from warp.evolution.decide import MAX_COLUMNS, MOST_COLUMNS, Decision, decide
+from warp.evolution.decide import Decision, decide
 from warp.evolution.infer import Seen
 from warp.evolution.naming import column_name
+from warp.evolution.rules import MAX_COLUMNS, MOST_COLUMNS, Rules
 from warp.evolution.shape import Column, Shape
 from warp.testing.documents import JsonStructured
 from warp.values import Kind, ObjectIdText, Opaque, Value, kind_of
@@ -33,7 +34,7 @@ def _seen(*records: Record, keys: tuple[Key, ...] = (OID,), shape: Shape | None 
 
 
 def _decide(shape: Shape | None, *records: Record, keys: tuple[Key, ...] = (OID,), soft: bool = False) -> Decision:
-    return decide(shape, _seen(*records, keys=keys, shape=shape), soft_delete=soft)
+    return decide(shape, _seen(*records, keys=keys, shape=shape), Rules(soft_delete=soft))
 
 
 @pytest.mark.parametrize(
@@ -107,11 +108,11 @@ def test_soft_deletes_are_added_and_never_taken_away() -> None:
 
 def test_the_first_fields_get_columns_up_to_the_limit() -> None:
     seen = _seen({"f0": 1, "f1": None}, {"f2": 1, "f0": 2}, {"f1": 1, "f3": 1, "f4": 1})
-    shape = decide(None, seen, soft_delete=False, max_columns=3).after
+    shape = decide(None, seen, Rules(max_columns=3)).after
     assert list(shape.columns) == ["f0", "f2", "f1"]
-    assert not decide(shape, _seen({"f4": 1}, shape=shape), soft_delete=False, max_columns=3).changes
-    assert not decide(shape, _seen({"f4": 1}, shape=shape), soft_delete=False, max_columns=1).changes
-    wider = decide(shape, _seen({"f4": 1, "f5": 1}, shape=shape), soft_delete=False, max_columns=4)
+    assert not decide(shape, _seen({"f4": 1}, shape=shape), Rules(max_columns=3)).changes
+    assert not decide(shape, _seen({"f4": 1}, shape=shape), Rules(max_columns=1)).changes
+    wider = decide(shape, _seen({"f4": 1, "f5": 1}, shape=shape), Rules(max_columns=4))
     assert [column.name for column in wider.new_columns] == ["f4"]
     assert MAX_COLUMNS < MOST_COLUMNS < 1600 - 5
 

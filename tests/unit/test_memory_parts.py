@@ -6,6 +6,7 @@ from warp.change import Key, KeyKind, Partition, TableRef, Write
 from warp.destinations.base import Destination, Transaction
 from warp.errors import StreamInvalid, StreamLost, Transient
 from warp.evolution.infer import Seen
+from warp.evolution.rules import DEFAULT
 from warp.metadata.base import Metadata
 from warp.sources.base import ChangeStream, Source
 from warp.testing import MemoryBroker, MemoryDestination, MemoryLogs, MemorySource, MemoryWakeups
@@ -82,7 +83,7 @@ def test_a_lock_that_another_transaction_has_is_refused_at_once() -> None:
     destination = MemoryDestination()
     seen = Seen()
     seen.add_keys([KEY])
-    shape = destination.evolve(REF, seen, soft_delete=False, cause="test").after
+    shape = destination.evolve(REF, seen, DEFAULT, cause="test").after
     with destination.transaction() as one, destination.transaction() as two:
         one.upsert(REF, shape, [Write(KEY, 1, {})])
         with pytest.raises(Transient):

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.unit.mirror import REF, SCHEMA, TABLE, Mirror
-from warp.change import BEGINNING, Partition
+from warp.change import BEGINNING, Partition, TableRef
 from warp.config import TableSettings
 from warp.evolution.decide import Decision
+from warp.evolution.infer import Seen
+from warp.evolution.rules import Rules
 
 PARTITION = Partition(*REF, 0, 1)
 
@@ -26,9 +28,9 @@ def evolved(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, A
     told: list[dict[str, Any]] = []
     evolve = mirror.destination.evolve
 
-    def noting(*table: Any, **how: Any) -> Decision:
-        told.append(how)
-        return evolve(*table, **how)
+    def noting(ref: TableRef, seen: Seen, rules: Rules, **how: Any) -> Decision:
+        told.append({"rules": rules, **how})
+        return evolve(ref, seen, rules, **how)
 
     monkeypatch.setattr(mirror.destination, "evolve", noting)
     return told
@@ -72,4 +74,4 @@ def test_no_more_columns_are_made_than_are_configured(
     mirror.catch_up(mirror.tailer())
     assert list(mirror.database.shapes[REF].columns) == ["a", "b"]
     assert mirror.identical()
-    assert [how["max_columns"] for how in evolved] == [2]
+    assert [how["rules"].max_columns for how in evolved] == [2]

@@ -12,6 +12,7 @@ from tests.support.lookups import found as looked_up
 from warp.change import Delete, TableRef, Write
 from warp.destinations.base import OnDrop
 from warp.evolution.infer import Seen
+from warp.evolution.rules import Rules
 from warp.sources.base import StreamPoint
 from warp.testing import MemoryDestination, MemorySource
 from warp.testing.documents import key_of
@@ -53,7 +54,7 @@ class Mirror:
         seen = Seen()
         seen.add_keys(keys)
         seen.add_records(records.values(), None)
-        shape = self.destination.evolve(ref, seen, soft_delete=soft, cause="test").after
+        shape = self.destination.evolve(ref, seen, Rules(soft_delete=soft), cause="test").after
         with self.destination.transaction() as transaction:
             transaction.upsert(ref, shape, [Write(key, ts, record) for key, record in records.items()])
             gone = [Delete(key, ts) for key in keys if key not in records]

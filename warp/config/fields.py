@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from warp.config.secrets import HOSTS, LIBPQ_PAIRS
-from warp.evolution.decide import MOST_COLUMNS
+from warp.evolution.rules import MOST_COLUMNS
 
 ConnectionCheck = Callable[[SecretStr], SecretStr]
 
@@ -162,6 +162,7 @@ DeletionStrategy = Literal["hard", "soft"]
 BatchSize = Annotated[int, _whole(1, 100_000)]
 Partitions = Annotated[int, _whole(1, 64)]
 Columns = Annotated[int, _whole(1, MOST_COLUMNS)]
+FlattenDepth = Annotated[int, _whole(0, 10)]
 LogBytes = Annotated[int, BeforeValidator(_bytes)]
 StallSeconds = Annotated[int, _whole(15, 86_400)]
 """An idle source's time moves once in ten seconds: less would take it for one that goes on."""

@@ -29,6 +29,7 @@ from warp.config.fields import (
     Cron,
     DeletionStrategy,
     DestinationType,
+    FlattenDepth,
     Hours,
     LogBytes,
     LogFormat,
@@ -44,7 +45,7 @@ from warp.config.fields import (
 from warp.config.filters import FieldSettings, Salt, TableFilterSettings
 from warp.destinations.base import OnDrop
 from warp.errors import ConfigurationError
-from warp.evolution.decide import MAX_COLUMNS
+from warp.evolution.rules import DEFAULT, MAX_COLUMNS, Conflict, Layout, Rewrite, Rules
 from warp.filters import FieldFilter, field_filter, passes
 
 
@@ -59,8 +60,24 @@ class TableSettings:
     on_drop: OnDrop = OnDrop.KEEP
     max_columns: int = MAX_COLUMNS
     """Fields beyond so many columns stay in `_extra`."""
+    rewrite: Rewrite = DEFAULT.rewrite
+    conflict: Conflict = DEFAULT.conflict
+    layout: Layout = DEFAULT.layout
+    flatten_depth: int = DEFAULT.flatten_depth
     fields: FieldFilter | None = None
     """Leaves out fields and masks values; None: every field is written as it is."""
+
+    @property
+    def rules(self) -> Rules:
+        """What says how the table may become."""
+        return Rules(
+            soft_delete=self.deletion_strategy == "soft",
+            max_columns=self.max_columns,
+            rewrite=self.rewrite,
+            conflict=self.conflict,
+            layout=self.layout,
+            flatten_depth=self.flatten_depth,
+        )
 
 
 class _Section(BaseModel):
@@ -118,6 +135,15 @@ class WebConfig(_Section):
     port: Port = 8080
 
 
+class EvolutionConfig(_Section):
+    """How columns may become; what is None comes from the level above."""
+
+    rewrite: Rewrite | None = None
+    """Whether a column may become a type for which PostgreSQL writes the whole table anew."""
+    conflict: Conflict | None = None
+    """What becomes of a value that does not fit its column."""
+
+
 class TableConfig(_Section, FieldSettings):
     """One table's own settings; what is None comes from its schema."""
 
@@ -127,6 +153,9 @@ class TableConfig(_Section, FieldSettings):
     on_drop: OnDrop | None = None
     partitions: Partitions | None = None
     max_columns: Columns | None = None
+    layout: Layout | None = None
+    flatten_depth: FlattenDepth | None = None
+    evolution: EvolutionConfig = EvolutionConfig()
     exclude: bool = False
     """The table is not mirrored."""
 
@@ -146,6 +175,9 @@ class SchemaConfig(_Section, FieldSettings, TableFilterSettings):
     on_drop: OnDrop | None = None
     partitions: Partitions | None = None
     max_columns: Columns | None = None
+    layout: Layout | None = None
+    flatten_depth: FlattenDepth | None = None
+    evolution: EvolutionConfig = EvolutionConfig()
     tables: tuple[TableConfig, ...] = ()
 
 
@@ -165,6 +197,10 @@ class Config(_Section, FieldSettings, TableFilterSettings):
     partitions: Partitions = 1
     max_columns: Columns = MAX_COLUMNS
     """Columns for fields that a table gets at most; fields beyond them stay in `_extra`."""
+    layout: Layout = DEFAULT.layout
+    flatten_depth: FlattenDepth = DEFAULT.flatten_depth
+    """Nested objects down to so many levels have columns of their own, in the layout `columns`."""
+    evolution: EvolutionConfig = EvolutionConfig(rewrite=DEFAULT.rewrite, conflict=DEFAULT.conflict)
     log_high_water_mark: LogBytes = 256 * 2**20
     """Bytes that one schema's logs may hold in Redis before its tailer stops reading."""
     mask_salt: Salt | None = None
@@ -216,6 +252,10 @@ class Config(_Section, FieldSettings, TableFilterSettings):
             partitions=own.partitions or above.partitions or self.partitions,
             on_drop=own.on_drop or above.on_drop or self.on_drop,
             max_columns=own.max_columns or above.max_columns or self.max_columns,
+            rewrite=own.evolution.rewrite or above.evolution.rewrite or self.evolution.rewrite or DEFAULT.rewrite,
+            conflict=own.evolution.conflict or above.evolution.conflict or self.evolution.conflict or DEFAULT.conflict,
+            layout=own.layout or above.layout or self.layout,
+            flatten_depth=_first(own.flatten_depth, above.flatten_depth, self.flatten_depth),
             fields=field_filter((own.field_patterns, above.field_patterns, self.field_patterns), salt),
         )
 
@@ -234,6 +274,10 @@ class Config(_Section, FieldSettings, TableFilterSettings):
         levels = [level for level in (above.table_patterns, self.table_patterns) if level]
         excluded = {table.name for table in above.tables if table.exclude}
         return (lambda table: table not in excluded and passes(levels, table)) if levels or excluded else None
+
+
+def _first(*levels: int | None) -> int:
+    return next((level for level in levels if level is not None), 0)
 
 
 def _details(error: ValidationError) -> Iterator[InitErrorDetails]:

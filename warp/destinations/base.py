@@ -16,8 +16,9 @@ from typing import Protocol
 
 from warp.change import BEGINNING, Delete, Key, Partition, TableRef, Write
 from warp.errors import WarpError
-from warp.evolution.decide import MAX_COLUMNS, Decision
+from warp.evolution.decide import Decision
 from warp.evolution.infer import Seen
+from warp.evolution.rules import Rules
 from warp.evolution.shape import Shape
 from warp.metadata.base import DeadLetter, LetterState, Metadata, StoredLetter
 from warp.sources.base import Chunk, StoredRow
@@ -160,11 +161,10 @@ class Destination(Protocol):
         self,
         ref: TableRef,
         seen: Seen,
+        rules: Rules,
         *,
-        soft_delete: bool,
         cause: str,
         position: str = BEGINNING,
-        max_columns: int = MAX_COLUMNS,
     ) -> Decision:
         """Give a table the shape that it needs to take what was seen, in a transaction of its own.
 

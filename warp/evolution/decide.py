@@ -8,12 +8,8 @@ from dataclasses import dataclass, replace
 from warp.change import KeyKind
 from warp.evolution.infer import Seen
 from warp.evolution.naming import column_name
+from warp.evolution.rules import Rules
 from warp.evolution.shape import Column, Shape
-
-MAX_COLUMNS = 500
-"""Fields beyond so many stay in `_extra`, unless the configuration says another number."""
-MOST_COLUMNS = 1590
-"""What a configuration may say: PostgreSQL ends at 1,600 columns, of which up to five are our own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,26 +31,34 @@ class Decision:
         return self.before is not None and self.after.mixed_keys and not self.before.mixed_keys
 
 
-def decide(shape: Shape | None, seen: Seen, *, soft_delete: bool, max_columns: int = MAX_COLUMNS) -> Decision:
+def decide(shape: Shape | None, seen: Seen, rules: Rules) -> Decision:
     """The shape that a table needs to take what was seen.
 
-    New fields get columns in the order in which they came, as long as there are fewer than `max_columns`.
+    New fields get columns in the order in which they came, as long as there are fewer than `rules.max_columns`.
     """
     key_kind = shape.key_kind if shape else seen.first_key_kind or KeyKind.OBJECT_ID
     columns = dict(shape.columns) if shape else {}
     taken = {column.name for column in columns.values()} if seen.fields else set()
     new: list[Column] = []
     for field, kind in seen.fields.items():
-        if len(columns) >= max_columns:
+        if len(columns) >= rules.max_columns:
             break
         if field not in columns:
             columns[field] = Column(name=column_name(field, taken), kind=kind)
             taken.add(columns[field].name)
             new.append(columns[field])
     mixed = bool(shape and shape.mixed_keys) or bool(seen.key_kinds - {key_kind})
-    soft = bool(shape and shape.soft_delete) or soft_delete
+    soft = bool(shape and shape.soft_delete) or rules.soft_delete
     if shape is None:
-        after = Shape(version=1, key_kind=key_kind, mixed_keys=mixed, soft_delete=soft, columns=columns)
+        after = Shape(
+            version=1,
+            key_kind=key_kind,
+            mixed_keys=mixed,
+            soft_delete=soft,
+            layout=rules.layout,
+            flatten_depth=rules.flatten_depth,
+            columns=columns,
+        )
     elif new or mixed != shape.mixed_keys or soft != shape.soft_delete:
         after = replace(shape, version=shape.version + 1, mixed_keys=mixed, soft_delete=soft, columns=columns)
     else:

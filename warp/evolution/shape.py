@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from warp.change import KeyKind
+from warp.evolution.rules import Layout
 from warp.values import Kind, exact_string, string_of
 
 
@@ -29,6 +30,9 @@ class Shape:
     """Whether a key of another kind has come: the key column is text from then on."""
     soft_delete: bool = False
     """Whether the table has the columns `is_deleted` and `deleted_at`."""
+    layout: Layout = Layout.COLUMNS
+    flatten_depth: int = 0
+    """Nested objects down to so many levels have columns of their own."""
     columns: Mapping[str, Column] = field(default_factory=dict)
     """Columns by the name of the field."""
 
@@ -43,6 +47,8 @@ class Shape:
             "key_kind": self.key_kind.value,
             "mixed_keys": self.mixed_keys,
             "soft_delete": self.soft_delete,
+            "layout": self.layout.value,
+            "flatten_depth": self.flatten_depth,
             "columns": [[exact_string(name), column.name, column.kind.value] for name, column in self.columns.items()],
         }
 
@@ -54,5 +60,7 @@ class Shape:
             key_kind=KeyKind(shape["key_kind"]),
             mixed_keys=shape["mixed_keys"],
             soft_delete=shape["soft_delete"],
+            layout=Layout(shape.get("layout", Layout.COLUMNS)),
+            flatten_depth=shape.get("flatten_depth", 0),
             columns={string_of(name): Column(name=column, kind=Kind(kind)) for name, column, kind in shape["columns"]},
         )

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from warp.change import BEGINNING, Key, TableRef
 from warp.destinations.base import OnDrop, Transaction
 from warp.errors import Fatal, Transient
-from warp.evolution.decide import MAX_COLUMNS, Decision, decide
+from warp.evolution.decide import Decision, decide
 from warp.evolution.infer import Seen
+from warp.evolution.rules import Rules
 from warp.evolution.shape import Shape
 from warp.metadata.base import Metadata, SnapshotState
 from warp.sources.base import StoredRow
@@ -58,14 +59,13 @@ class MemoryDestination:
         self,
         ref: TableRef,
         seen: Seen,
+        rules: Rules,
         *,
-        soft_delete: bool,
         cause: str,
         position: str = BEGINNING,
-        max_columns: int = MAX_COLUMNS,
     ) -> Decision:
         self._hook("destination.evolve")
-        decision = decide(self.database.shapes.get(ref), seen, soft_delete=soft_delete, max_columns=max_columns)
+        decision = decide(self.database.shapes.get(ref), seen, rules)
         if decision.changes:
             if not self.database.locks.free(("shape", ref)):
                 raise Transient("a transaction rests on the table's shape")

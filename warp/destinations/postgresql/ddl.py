@@ -13,8 +13,9 @@ from warp.destinations.postgresql.rows import EXTRA, KEY, TS
 from warp.destinations.postgresql.transaction import key_type
 from warp.destinations.postgresql.types import SQL_TYPES
 from warp.errors import Fatal
-from warp.evolution.decide import MAX_COLUMNS, Decision, decide
+from warp.evolution.decide import Decision, decide
 from warp.evolution.infer import Seen
+from warp.evolution.rules import Rules
 from warp.evolution.shape import Column, Shape
 from warp.metadata import registry
 
@@ -25,17 +26,16 @@ def evolve(
     connection: psycopg.Connection,
     ref: TableRef,
     seen: Seen,
+    rules: Rules,
     *,
-    soft_delete: bool,
     cause: str,
     position: str = BEGINNING,
-    max_columns: int = MAX_COLUMNS,
 ) -> Decision:
     """Decide on the present shape and carry it out, within the caller's transaction; one at a time for each table."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shape ' || %s, 0))", [str(ref)])
     # A key that becomes text rewrites the table, however long that takes.
     connection.execute("SET LOCAL statement_timeout = 0")
-    decision = decide(registry.current(connection, ref), seen, soft_delete=soft_delete, max_columns=max_columns)
+    decision = decide(registry.current(connection, ref), seen, rules)
     if not decision.changes:
         return decision
     if decision.before is None:

@@ -12,8 +12,9 @@ from warp.destinations.postgresql.client import APPLICATION, Client
 from warp.destinations.postgresql.names import qualified
 from warp.destinations.postgresql.stage import Stages
 from warp.destinations.postgresql.transaction import PostgresTransaction
-from warp.evolution.decide import MAX_COLUMNS, Decision
+from warp.evolution.decide import Decision
 from warp.evolution.infer import Seen
+from warp.evolution.rules import Rules
 from warp.evolution.shape import Shape
 from warp.metadata import migrate, registry
 from warp.metadata.store import MetadataStore
@@ -61,21 +62,19 @@ class PostgresDestination:
         self,
         ref: TableRef,
         seen: Seen,
+        rules: Rules,
         *,
-        soft_delete: bool,
         cause: str,
         position: str = BEGINNING,
-        max_columns: int = MAX_COLUMNS,
     ) -> Decision:
         with self._client.connection() as connection, connection.transaction():
             return ddl.evolve(
                 connection,
                 ref,
                 seen,
-                soft_delete=soft_delete,
+                rules,
                 cause=cause,
                 position=position,
-                max_columns=max_columns,
             )
 
     def drop(self, ref: TableRef, ts: int, on_drop: OnDrop, *, soft: bool, cause: str) -> bool:

@@ -1,0 +1,1 @@
+"""How documents lie in a table: what is done to each before it becomes a row."""
