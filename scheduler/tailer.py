@@ -17,6 +17,7 @@ from scheduler.pending import Pending
 from scheduler.repartition import Repartition
 from scheduler.routing import Router
 from scheduler.settings import RoutingSettings
+from scheduler.unmirrored import Unmirrored
 from scheduler.upheavals import Upheavals
 from warp.change import BEGINNING, Partition, RoutedChange, cluster_seconds
 from warp.destinations.base import Destination
@@ -61,6 +62,7 @@ class Tailer:
         self._metadata = destination.metadata
         self._exclusion = Exclusion(schema, destination.metadata, mirrors)
         self._upheavals = Upheavals(schema, source, destination, settings, clock, self._exclusion)
+        self._unmirrored = Unmirrored(schema, source, destination.metadata, self._exclusion.mirrors, clock)
         self._logs = logs
         self._wakeups = wakeups
         self._settings = settings
@@ -168,6 +170,7 @@ class Tailer:
             return
         self._at_end = not batch.changes and not batch.events
         self._source_ts = max(self._source_ts, batch.source_ts)
+        self._unmirrored.passed_over(batch.passed_over)
         changes, events = self._exclusion.passed(batch.changes, batch.events)
         # Before the events: one that makes changes void must find their table known.
         self._meet(self._router.unknown_tables(changes))
@@ -223,6 +226,7 @@ class Tailer:
         """See what is applied, save the checkpoint, and start over if something that was sent is lost."""
         assert self._stream is not None
         self._upheavals.try_again()
+        self._unmirrored.look()
         markers = self._metadata.markers(self._schema)
         self._pending.settle(markers)
         watermark = self._pending.low_watermark(self._stream.point)

@@ -113,9 +113,11 @@ class Upheavals:
         """Read tables that were excluded until now, and whose changes were left out."""
         floor = self._source.now()
         present = {table.name for table in self._source.tables(self._schema)}
+        floors = {state.ref.table: state.floor for state in self._destination.metadata.tables(self._schema)}
         for table in sorted(tables):
             if table in present:
-                self._replaced(table, floor, "included again")
+                # A reading that was begun at this very time, of a source that is idle, was given up since.
+                self._replaced(table, max(floor, floors.get(table, 0) + 1), "included again")
             else:
                 self._gone_unseen(table, floor, "gone while it was excluded")
             self._exclusion.included(table)

@@ -54,8 +54,17 @@ class Key(NamedTuple):
     text: str
 
 
+PATH = "\0"
+"""Between the names of a field inside of an object that has a place of its own in a record: `a`, PATH, `b`. No field's
+own name holds a NUL, so that this is never the name of another one, `a.b` or `a_b`."""
+
 Record = Mapping[str, Value]
 """The fields of one document except its key."""
+
+
+def dotted(field: str) -> str:
+    """The name of a field of a record as people write it: `a.b` for `b` inside of `a`."""
+    return field.replace(PATH, ".")
 
 
 class TableRef(NamedTuple):

@@ -94,6 +94,10 @@ class UpdatesLost(WarpError):
     """The source dropped the table before the documents of some updates could be looked up."""
 
 
+class NotMirrored(WarpError):
+    """The source holds something of which it does not tell what changes."""
+
+
 class Transient(WarpError):
     """The server cannot do this now; the same attempt later can succeed. Nothing was changed."""
 

@@ -67,7 +67,7 @@ POLICIES = (
     Policy(
         error=Poison,
         response=Response.ISOLATE,
-        examples="a row that is too large, a constraint that was added by hand",
+        examples="a key too long for an index, a constraint that was added by hand",
         to_do="mend what refuses it, then `cartridge-warp dlq replay`, or `discard`",
     ),
     Policy(

@@ -34,6 +34,10 @@ class Kind(StrEnum):
     UUID = "uuid"
     TIMESTAMP = "timestamp"
     JSON = "json"
+    TEXT = "text"
+    """The text of any value; that of another one than a string is there to be read, and its exact value in `_extra`."""
+    ANY = "any"
+    """Any value, as relaxed Extended JSON, where jsonb holds that exactly."""
 
 
 class ObjectIdText(str):

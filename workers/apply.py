@@ -11,6 +11,7 @@ from warp.change import Change, Partition, TableRef
 from warp.config import TableSettings
 from warp.destinations.base import Destination, Transaction
 from warp.errors import Poison
+from warp.evolution.rules import Layout
 from warp.metadata.base import DeadLetter
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
@@ -19,7 +20,7 @@ from warp.traces import trace
 from warp.transport.base import Logs, StoredEntry
 from workers.report import Report
 from workers.sequence import Sequence as Sequenced
-from workers.sequence import coalesce, sequence
+from workers.sequence import sequence
 from workers.writer import Writer
 
 READ_ENTRIES = 16
@@ -94,17 +95,16 @@ class Applier:
         ]
         if not changes:
             return steps
-        alive = [change for change in changes if change.ts >= state.floor]
-        final = coalesce(alive)
         newest = steps.apply[-1][0].entry
-        written, poison = self._writer.write(transaction, partition.ref, final, state, newest.correlation_id)
+        written, poison = self._writer.write(transaction, partition.ref, changes, state, newest.correlation_id)
         if poison:
-            last = {change.key: change for change in changes}
-            transaction.park([self._letter(partition.ref, last[write.key], steps, error) for write, error in poison])
+            letters = [self._letter(partition.ref, change, steps, error) for change, error in poison]
+            transaction.park(letters, each=settings.layout is Layout.HISTORY)
         if state.blocked:
             self._log.info("the table takes changes again", table=str(partition.ref))
             transaction.unblock(partition.ref)
         transaction.advance(partition, steps.position, changes[-1].ts, len(changes))
+        transaction.count_kept(partition.ref, written.kept)
         self._report.wrote(partition.ref, written, len(poison))
         correlation_ids = {item.entry.correlation_id for item, _ in steps.apply}
         self._report.applied(partition, changes, written, correlation_ids, self._now())
@@ -129,7 +129,7 @@ class Applier:
     def _letter(self, ref: TableRef, change: Change, steps: Sequenced, error: Poison) -> DeadLetter:
         entry = next(item.entry for item, _ in steps.apply if item.entry.last >= change.position)
         # The bytes hold what is left out or masked: without them, a replay looks the document up by its key.
-        filtered = self._settings(ref).fields is not None
+        filtered = self._settings(ref).filter is not None
         payload = b"" if filtered else self._source.extract(entry.payload, change.position)
         return DeadLetter(
             ref=ref,

@@ -39,11 +39,14 @@ def install(config: Config, only: str | None, connections: Connections, stop: St
     def settings(ref: TableRef) -> TableSettings:
         return config.table(*ref)
 
+    def mirrors(ref: TableRef) -> bool:
+        return config.mirrors(*ref)
+
     report = Report()
     source, destination, logs = connections.source, connections.destination, connections.logs
     applier = Applier(source, destination, logs, settings=settings, report=report)
     loader = Loader(source, destination, settings=settings, report=report)
     _current = Drain(applier, loader, logs, connections.wakeups, destination.metadata, stop=stop)
-    _replayer = Replayer(source, destination, settings=settings, report=report, wait=stop.wait)
+    _replayer = Replayer(source, destination, settings=settings, mirrors=mirrors, report=report, wait=stop.wait)
     schemas = [schema.name for schema in config.stream_schemas(only)]
     return Relief(schemas, applier, logs, destination.metadata, stop=stop)

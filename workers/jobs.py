@@ -6,7 +6,7 @@ from warp.change import TableRef
 from warp.traces import trace
 from warp.transport.base import Wakeup
 from workers import context
-from workers.replay import Outcome, ReplayFailed
+from workers.replay import ReplayFailed
 
 
 def apply_v1(schema: str, table: str, number: int, of: int, correlation_id: str) -> None:
@@ -26,5 +26,5 @@ def replay_v1(letter: int) -> None:
         replayed = context.replayer().replay(letter)
     except Exception as error:
         raise ReplayFailed(trace(error)) from None
-    if replayed.outcome is Outcome.FAILED:
-        raise ReplayFailed(replayed.traceback)
+    if replayed.error is not None:
+        raise ReplayFailed(replayed.traceback or str(replayed.error))

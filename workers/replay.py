@@ -13,17 +13,17 @@ from functools import partial
 from itertools import islice
 from types import MappingProxyType
 
-from warp.change import Change, Operation, Partition, TableRef
+from warp.change import Change, Partition, TableRef
 from warp.config import TableSettings
 from warp.destinations.base import Destination, PartitionState, Transaction
 from warp.errors import Fatal, Poison, Transient
+from warp.evolution.rules import Layout
 from warp.metadata.base import LetterState, StoredLetter
 from warp.monitoring.logging import get_logger
 from warp.retry import PASSING, backoff
 from warp.sources.base import Source
 from warp.traces import trace
 from workers.report import Report
-from workers.sequence import coalesce
 from workers.writer import Writer
 
 ATTEMPTS = 8
@@ -39,8 +39,11 @@ class Outcome(StrEnum):
     FAILED = "failed again"
     SETTLED = "not open"
     """Somebody was quicker, or there is no such letter."""
+    EXCLUDED = "not replayed"
+    """Its table is excluded: the letter stays as it is."""
 
 
+_INCLUDE = "include the table again, which reads it anew and settles the letter, or: cartridge-warp dlq discard"
 _STATES = MappingProxyType({Outcome.APPLIED: LetterState.APPLIED, Outcome.SUPERSEDED: LetterState.SUPERSEDED})
 
 
@@ -50,7 +53,8 @@ class ReplayFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of a replay; `error` and `traceback` where it failed, both without document values."""
+    """What came of a replay; `error` where it failed or was refused, and `traceback` where it failed, both without
+    document values."""
 
     outcome: Outcome
     error: Poison | Fatal | None = None
@@ -66,14 +70,16 @@ class Replayer:
         destination: Destination,
         *,
         settings: Callable[[TableRef], TableSettings],
+        mirrors: Callable[[TableRef], bool] = lambda _: True,
         report: Report,
         wait: Callable[[float], object],
     ) -> None:
-        """`settings` of a table; `wait` so many seconds between attempts."""
+        """`settings` of a table; `mirrors`: whether it is not excluded; `wait` so many seconds between attempts."""
         self._source = source
         self._destination = destination
         self._writer = Writer(source, destination, settings=settings, report=report)
         self._settings = settings
+        self._mirrors = mirrors
         self._report = report
         self._wait = wait
         self._log = get_logger(__name__)
@@ -92,6 +98,8 @@ class Replayer:
         if stored is None or stored.state is not LetterState.OPEN:
             return Replayed(Outcome.SETTLED)
         ref = stored.letter.ref
+        if not self._mirrors(ref):
+            return Replayed(Outcome.EXCLUDED, Fatal(f"{ref} is excluded by the configuration", remedy=_INCLUDE))
         partition = self._partition(stored)
         try:
             outcome = self._writer.transact(ref, f"dead letter {number}", partial(self._transact, number, partition))
@@ -124,18 +132,19 @@ class Replayer:
 
     def _write(self, transaction: Transaction, stored: StoredLetter, state: PartitionState) -> Outcome:
         letter = stored.letter
-        if letter.ts < state.floor:
+        keeps_history = self._settings(letter.ref).layout is Layout.HISTORY
+        if letter.ts < state.floor and not (keeps_history and letter.position):
             return Outcome.SUPERSEDED
         if letter.payload:
             changes = self._source.decode(letter.payload, self._settings(letter.ref).fields)
         else:  # of a first load, or of a table with filters: its document is looked up
-            operation = Operation.DELETE if letter.operation is Operation.DELETE else Operation.UPDATE
-            changes = [Change(letter.position, letter.ts, operation, letter.key, None, 0)]
-        final = coalesce(changes)
-        written, poison = self._writer.write(transaction, letter.ref, final, state, letter.correlation_id)
+            changes = [Change(letter.position, letter.ts, letter.operation, letter.key, None, 0)]
+        written, poison = self._writer.write(transaction, letter.ref, changes, state, letter.correlation_id)
         for _, error in poison:
             raise error
-        if written.superseded:
+        if written.superseded and not (keeps_history and letter.position):
             written.superseded -= 1  # this one
+        transaction.count_kept(letter.ref, written.kept)
         self._report.wrote(letter.ref, written, 0)
-        return Outcome.APPLIED if written.upserted or written.deleted else Outcome.SUPERSEDED
+        done = written.upserted or written.deleted or written.appended
+        return Outcome.APPLIED if done else Outcome.SUPERSEDED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from warp.change import Change, Partition, TableRef
+from warp.change import Change, Partition, TableRef, dotted
 from warp.destinations.base import Written
 from warp.evolution.decide import Decision
 from warp.monitoring import metrics
@@ -33,10 +33,10 @@ class Report:
             metrics.LOST.labels(*ref).inc(written.lost)
             self._log.warning("updates are lost with their collection", table=str(ref), documents=written.lost)
         for (field, reason), values in written.kept.items():
-            metrics.KEPT.labels(*ref, reason).inc(values)
+            metrics.kept(ref, field, reason, values)
             if (ref, field, reason) not in self._told and len(self._told) < MOST_TOLD:
                 self._told.add((ref, field, reason))
-                self._log.info("values are kept in _extra", table=str(ref), field=field, reason=reason)
+                self._log.info("values are kept in _extra", table=str(ref), field=dotted(field), reason=reason)
         if letters:
             metrics.DEAD_LETTERS.labels(*ref).inc(letters)
             self._log.error("changes cannot be applied, parked as dead letters", table=str(ref), letters=letters)
@@ -56,6 +56,7 @@ class Report:
             changes=len(changes),
             upserted=written.upserted,
             deleted=written.deleted,
+            appended=written.appended,
             correlation_ids=sorted(correlation_ids),
         )
 
@@ -67,4 +68,5 @@ class Report:
                 table=str(ref),
                 version=decision.after.version,
                 new_columns=[column.name for column in decision.new_columns],
+                widened={dotted(field): after.kind.value for field, (_, after) in decision.widened.items()},
             )

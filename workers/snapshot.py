@@ -20,7 +20,7 @@ from warp.sources.base import Piece, Source
 from warp.traces import trace
 from workers.report import Report
 from workers.write import write_all
-from workers.writer import Writer, fitting
+from workers.writer import Writer, fitting, require_fit
 
 
 class Loader:
@@ -88,7 +88,9 @@ class Loader:
         if shape is None:
             return
         written, poison = write_all(partial(transaction.load, ref, shape), writes)
+        require_fit(shape, written, writes)
         transaction.park([_letter(ref, write, error, correlation_id) for write, error in poison])
+        transaction.count_kept(ref, written.kept)
         self._report.wrote(ref, written, len(poison))
 
 

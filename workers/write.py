@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from warp.change import Delete, Write
 from warp.destinations.base import Written, merged
 from warp.errors import Poison
 
-State = TypeVar("State", Write, Delete)
+State = TypeVar("State")
 
 
 def write_all(

@@ -5,21 +5,24 @@ The table is given the shape that it needs outside of the transaction, which beg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from warp.change import BEGINNING, Change, Delete, TableRef, Write
+from warp.change import BEGINNING, Change, Delete, Key, TableRef, Write
 from warp.config import TableSettings
 from warp.destinations.base import Destination, PartitionState, Transaction, Written, merged
 from warp.errors import Poison, UpdatesLost
 from warp.evolution.decide import decide
 from warp.evolution.infer import Seen
+from warp.evolution.rules import Layout
 from warp.evolution.shape import Shape
+from warp.layouts import require_layout
 from warp.sources.base import Source
+from workers.history import Told, is_looked_up, told
 from workers.report import Report
-from workers.sequence import Coalesced
+from workers.sequence import Coalesced, coalesce
 from workers.write import write_all
 
 _CATCH_UP_FIRST = "nothing brings them back; drop a collection when the mirror has caught up, if its last state matters"
@@ -28,7 +31,7 @@ _Result = TypeVar("_Result")
 
 
 class ShapeTooSmall(Exception):
-    """The table must be given columns first, outside of this transaction."""
+    """The table must evolve first, outside of this transaction."""
 
     def __init__(self, seen: Seen) -> None:
         super().__init__("the table must evolve")
@@ -69,12 +72,61 @@ class Writer:
                 self._report.evolved(ref, decision)
 
     def write(
+        self,
+        transaction: Transaction,
+        ref: TableRef,
+        changes: Sequence[Change],
+        state: PartitionState,
+        correlation_id: str,
+    ) -> tuple[Written, list[tuple[Change, Poison]]]:
+        """Write what changes come to; those that can never be stored come back with the reason."""
+        if self._settings(ref).layout is Layout.HISTORY:
+            return self._append(transaction, ref, changes, state, correlation_id)
+        final = coalesce(change for change in changes if change.ts >= state.floor)
+        last = {change.key: change for change in final}
+        written, poison = self._write(transaction, ref, final, state, correlation_id)
+        return written, [(last[refused.key], error) for refused, error in poison]
+
+    def _append(
+        self,
+        transaction: Transaction,
+        ref: TableRef,
+        changes: Sequence[Change],
+        state: PartitionState,
+        correlation_id: str,
+    ) -> tuple[Written, list[tuple[Change, Poison]]]:
+        """Keep every change, also those from before the table was replaced: they were made."""
+        settings = self._settings(ref)
+        lost = {change.key for change in changes if is_looked_up(change) and change.ts < state.kept}
+        done: list[Written] = []
+        poison: list[tuple[Change, Poison]] = []
+        shape = transaction.shape(ref)
+        for found in told(changes, partial(self._looked_up, ref, applied=state.ts)):
+            lost -= {change.key for change, row in found if is_looked_up(change) and row.record is not None}
+            writes = [Write(row.key, row.ts, row.record or {}) for _, row in found]
+            try:
+                shape = fitting(shape, writes, (), settings)
+            except ShapeTooSmall as small:
+                small.position = max(change.position for change in changes)
+                raise
+            if shape is not None:
+                written, refused = write_all(partial(_append_told, transaction, ref, shape), found)
+                done.append(written)
+                poison += [(change, error) for (change, _), error in refused]
+        return merged([*done, self._note_lost(transaction, ref, lost, correlation_id)]), poison
+
+    @staticmethod
+    def _note_lost(transaction: Transaction, ref: TableRef, lost: Collection[Key], correlation_id: str) -> Written:
+        if lost:
+            transaction.log_error(ref, UpdatesLost(remedy=_CATCH_UP_FIRST), len(lost), correlation_id)
+        return Written(lost=len(lost))
+
+    def _write(
         self, transaction: Transaction, ref: TableRef, final: Coalesced, state: PartitionState, correlation_id: str
     ) -> tuple[Written, list[tuple[Write | Delete, Poison]]]:
-        """Write what changes come to; documents that can never be stored, or deleted, come back with the reason.
+        """Write last states. Updates from before a drop whose document is gone are lost, and noted.
 
-        Updates from before a drop whose document is gone are lost, and noted. Deletes first: where they leave
-        tombstones, they take a lock that must come before those of rows.
+        Deletes first: where they leave tombstones, they take a lock that must come before those of rows.
         """
         settings = self._settings(ref)
         deletes = [Delete(change.key, change.ts) for change in final.deletes]
@@ -88,22 +140,21 @@ class Writer:
                 lost -= {write.key for write in writes}
             try:
                 shape = fitting(shape, writes, deletes, settings)
+                if shape is None:
+                    continue
+                soft = settings.deletion_strategy == "soft"
+                deleted, undeleted = write_all(
+                    partial(transaction.delete, ref, shape, soft=soft, tombstones=state.snapshot_open), deletes
+                )
+                deletes = []
+                written, refused = write_all(partial(transaction.upsert, ref, shape), writes)
+                require_fit(shape, written, writes)
             except ShapeTooSmall as small:
                 small.position = max(change.position for change in final)
                 raise
-            if shape is None:
-                continue
-            soft = settings.deletion_strategy == "soft"
-            deleted, undeleted = write_all(
-                partial(transaction.delete, ref, shape, soft=soft, tombstones=state.snapshot_open), deletes
-            )
-            deletes = []
-            written, refused = write_all(partial(transaction.upsert, ref, shape), writes)
             done += [deleted, written]
             poison += [*undeleted, *refused]
-        if lost:
-            transaction.log_error(ref, UpdatesLost(remedy=_CATCH_UP_FIRST), len(lost), correlation_id)
-        return merged([*done, Written(lost=len(lost))]), poison
+        return merged([*done, self._note_lost(transaction, ref, lost, correlation_id)]), poison
 
     def _looked_up(self, ref: TableRef, changes: Sequence[Change], applied: int) -> Iterator[list[Write]]:
         """Updates with the document as it was at one time after them; what is missing then was deleted, and the stream
@@ -118,10 +169,17 @@ class Writer:
                 yield [Write(key, ts, record) for key, record in documents]
 
 
+def _append_told(transaction: Transaction, ref: TableRef, shape: Shape, found: Sequence[Told]) -> Written:
+    return transaction.append(ref, shape, [row for _, row in found])
+
+
 def fitting(
     shape: Shape | None, writes: Sequence[Write], deletes: Sequence[Delete], settings: TableSettings
 ) -> Shape | None:
-    """The shape, if it takes all that; None where there is no table and no need of one. Raises ShapeTooSmall."""
+    """The shape, if it takes all that; None where there is no table and no need of one. Raises ShapeTooSmall, and Fatal
+    for a table of another layout than it is to have."""
+    if shape is not None:
+        require_layout(shape, settings.rules)
     seen = Seen()
     seen.add_keys(write.key for write in writes)
     seen.add_keys(delete.key for delete in deletes)
@@ -131,3 +189,13 @@ def fitting(
     if shape is None or decide(shape, seen, settings.rules).changes:
         raise ShapeTooSmall(seen)
     return shape
+
+
+def require_fit(shape: Shape, written: Written, writes: Sequence[Write]) -> None:
+    """Raises ShapeTooSmall where columns did not take values, and it is not settled yet what becomes of those."""
+    if not written.misfits:
+        return
+    seen = Seen()
+    seen.add_misfits(written.misfits, (write.record for write in writes), shape)
+    if seen.misfits:
+        raise ShapeTooSmall(seen)

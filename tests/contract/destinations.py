@@ -36,8 +36,14 @@ class DestinationBench(Protocol):
     def states(self, ref: TableRef) -> dict[str, tuple[int, bool]]:
         """Of each row the time, and whether it is softly deleted, by the text of its key."""
 
+    def history(self, ref: TableRef) -> list[tuple[str, int, str, str, int | None]]:
+        """The rows of a history in their order: key, time, position, operation, and as of when the document is."""
+
     def audit(self, ref: TableRef) -> list[str]:
         """What was done to the whole table, oldest first."""
+
+    def drop_by_hand(self, ref: TableRef) -> None:
+        """What a person can do to a table."""
 
 
 class MemoryDestinationBench:
@@ -65,8 +71,18 @@ class MemoryDestinationBench:
         rows = self.destination.database.rows.get(ref, {})
         return {key.text: (row.ts, row.is_deleted) for key, row in rows.items()}
 
+    def history(self, ref: TableRef) -> list[tuple[str, int, str, str, int | None]]:
+        return [
+            (key.text, *place, entry.event.value, entry.record_ts)
+            for key, entries in sorted(self.destination.database.histories.get(ref, {}).items())
+            for place, entry in sorted(entries.items())
+        ]
+
     def audit(self, ref: TableRef) -> list[str]:
         return [action for table, action in self.destination.database.audit if table == ref]
+
+    def drop_by_hand(self, ref: TableRef) -> None:
+        del self.destination.database.rows[ref]
 
 
 class PostgresBench:
@@ -104,6 +120,11 @@ class PostgresBench:
         with self.destination._client.connection() as connection:
             return {key: (ts, is_deleted) for key, ts, is_deleted in connection.execute(query)}
 
+    def history(self, ref: TableRef) -> list[tuple[str, int, str, str, int | None]]:
+        query = sql.SQL("SELECT _id, _warp_ts, position, operation, doc_ts FROM {} ORDER BY 1, 2, 3")
+        with self.destination._client.connection() as connection:
+            return connection.execute(query.format(sql.Identifier(*ref))).fetchall()
+
     def audit(self, ref: TableRef) -> list[str]:
         with self.destination._client.connection() as connection:
             found = connection.execute(
@@ -111,3 +132,7 @@ class PostgresBench:
                 [*ref],
             )
             return [action for (action,) in found]
+
+    def drop_by_hand(self, ref: TableRef) -> None:
+        with self.destination._client.connection() as connection:
+            connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(*ref)))

@@ -12,6 +12,7 @@ from tests.contract.changes import TABLE, key, take
 from tests.contract.sources import PIECE, SourceBench
 from tests.support.lookups import found as looked_up
 from warp.change import Key, KeyKind, Record
+from warp.filters import FieldPatterns, field_filter
 from warp.sources.base import Chunk, StoredJson, StoredRow
 from warp.values import Structured
 
@@ -31,6 +32,7 @@ def test_tables_are_listed_by_name_with_estimates(bench: SourceBench) -> None:
     assert [(table.name, table.documents) for table in tables] == [("ants", 4), ("zebras", 1)]
     assert tables[0].size_bytes >= 400
     assert bench.source.tables("no_such_schema") == []
+    assert bench.source.unmirrored(bench.schema) == {}
 
 
 def test_a_lookup_shows_documents_as_they_were_at_one_time(bench: SourceBench) -> None:
@@ -189,3 +191,40 @@ def test_closing_twice_is_harmless(bench: SourceBench) -> None:
     stream.close()
     bench.source.close()
     bench.source.close()
+
+
+def test_all_of_a_range_is_inspected_in_order_of_key_with_its_sizes(bench: SourceBench) -> None:
+    for number in (3, 1, 4, 2, 5):
+        bench.insert(TABLE, {"_id": number, "v": "x" * 100 * number, "w": number})
+    found = [each for batch in bench.source.inspect(bench.schema, TABLE, EVERYTHING) for each in batch]
+    assert [each.key for each in found] == [key(number) for number in range(1, 6)]
+    assert [each.record["w"] for each in found] == [1, 2, 3, 4, 5]
+    assert all(100 * number <= found[number - 1].size < 100 * number + 60 for number in range(1, 6))
+    parts = [
+        [each.key for batch in bench.source.inspect(bench.schema, TABLE, half) for each in batch]
+        for half in bench.source.split(bench.schema, TABLE, 3)
+    ]
+    assert parts == [[key(1), key(2), key(3)], [key(4), key(5)]]
+
+
+@pytest.mark.parametrize("number", [1, 7, 40, 1000])
+def test_a_sample_has_so_many_documents_each_once(bench: SourceBench, number: int) -> None:
+    for identity in range(40):
+        bench.insert(TABLE, {"_id": identity, "v": identity})
+    found = [each for batch in bench.source.inspect(bench.schema, TABLE, number) for each in batch]
+    keys = [each.key for each in found]
+    assert len(set(keys)) == len(keys) == min(number, 40)
+    assert all(each.key.text == str(each.record["v"]) for each in found)
+
+
+def test_what_is_inspected_is_of_the_tables_form(bench: SourceBench) -> None:
+    bench.insert(TABLE, {"_id": 1, "hidden": "x" * 1000, "v": 1})
+    only = field_filter((FieldPatterns(exclude=("hidden",)),), "")
+    for what in (EVERYTHING, 1):
+        [[found]] = bench.source.inspect(bench.schema, TABLE, what, only)
+        assert (found.record, found.size > 1000) == ({"v": 1}, True)
+
+
+def test_of_a_table_that_does_not_exist_there_is_nothing_to_inspect(bench: SourceBench) -> None:
+    for what in (EVERYTHING, 5):
+        assert list(bench.source.inspect(bench.schema, "nowhere", what)) == []

@@ -180,6 +180,23 @@ def test_a_letter_whose_document_is_gone_is_superseded(
     assert dlq("replay", str(letters[0].number)).stdout == f"{letters[0].number}: superseded\n"
 
 
+def test_letters_of_an_excluded_table_stay_open(
+    config_file: ConfigFile, letters: list[StoredLetter], parking: Parking
+) -> None:
+    parking.relent()
+    excluding = ["--config", str(config_file(exclude_tables=[TABLE]))]
+    result = CliRunner().invoke(main, ["dlq", "replay", "--all", "--json", *excluding])
+    assert result.exit_code == ExitCode.FAILED
+    done = json.loads(result.stdout)["replayed"]
+    assert [each["id"] for each in done] == [stored.number for stored in letters]
+    for each in done:
+        assert (each["outcome"], each["error"]) == ("not replayed", f"{parking.ref} is excluded by the configuration")
+        assert "include the table again" in each["remedy"]
+    assert parking.letters() == letters
+    [line, _] = CliRunner().invoke(main, ["dlq", "replay", str(letters[0].number), *excluding]).stdout.splitlines()
+    assert line == f"{letters[0].number}: not replayed: {parking.ref} is excluded by the configuration"
+
+
 def test_while_somebody_has_the_partition_a_replay_is_not_now(
     dlq: Dlq, letters: list[StoredLetter], parking: Parking, monkeypatch: pytest.MonkeyPatch
 ) -> None:

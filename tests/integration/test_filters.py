@@ -67,19 +67,16 @@ def test_what_is_hidden_is_written_nowhere(
     written: list[str] = []
 
     def run(*words: str, code: int = ExitCode.DONE) -> str:
-        ended, output = fleet.run(config, *words, deadline=90.0)
-        assert ended == code, output
-        written.append(output)
-        return output
-
-    def letters(*words: str) -> str:
-        result = CliRunner().invoke(main, ["dlq", *words, "--config", str(config)])
-        assert result.exit_code == ExitCode.DONE, result.output
+        result = CliRunner().invoke(main, [*words, "--config", str(config)])
+        assert result.exit_code == code, result.output
         written.append(result.output)
-        return result.output
+        return result.stdout
 
     def mirror() -> None:
-        run("run", "--until-caught-up", "--workers", "1", "--log-level", "DEBUG")
+        words = ("run", "--until-caught-up", "--workers", "1", "--log-level", "DEBUG")
+        ended, output = fleet.run(config, *words, deadline=90.0)
+        assert ended == ExitCode.DONE, output
+        written.append(output)
 
     people.insert_one({"_id": 1, **PERSON})
     database.secrets.insert_one({"_id": 1, "of": SECRET})
@@ -106,10 +103,10 @@ def test_what_is_hidden_is_written_nowhere(
     [(number, payload)] = postgresql.execute("SELECT id, payload FROM cartridge_warp.dead_letters").fetchall()
     assert payload == b""
     assert "excluded by the configuration: secrets" in run("status")
-    assert "none: a replay looks the document up by its key" in letters("show", str(number))
+    assert "none: a replay looks the document up by its key" in run("dlq", "show", str(number))
     run("verify", "--patience", "1", code=ExitCode.DIFFERENT)
     postgresql.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT forbidden").format(table))
-    assert f"{number}: applied" in letters("replay", "--all")
+    assert f"{number}: applied" in run("dlq", "replay", "--all")
     result = json.loads(run("verify", "--json"))
     assert result["identical"]
     assert [each["table"] for each in result["tables"] if each.get("excluded")] == ["secrets"]

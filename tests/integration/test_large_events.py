@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import bson
@@ -11,7 +14,7 @@ from pymongo.database import Database
 
 from tests.support.wait import eventually
 from warp.change import Change, Operation
-from warp.sources.base import ChangeStream, Source
+from warp.sources.base import ChangeStream, Source, StreamBatch
 from warp.sources.mongodb.source import open_source
 from warp.sources.mongodb.stream import LARGEST_KEY
 
@@ -32,15 +35,21 @@ def largest(key: Any) -> dict[str, Any]:
     return {"_id": key, "v": "x" * (MOST_BYTES - len(bson.encode({"_id": key, "v": ""})))}
 
 
-def read(source: Source, stream: ChangeStream, count: int) -> list[Change]:
-    """So many changes."""
-    changes: list[Change] = []
+def batches(stream: ChangeStream, count: int) -> list[StreamBatch]:
+    """Batches that together have so many changes."""
+    read: list[StreamBatch] = []
 
     def enough() -> bool:
-        changes.extend(source.decode(b"".join(change.raw for change in stream.next_batch(0.2).changes)))
-        return len(changes) >= count
+        read.append(stream.next_batch(0.2))
+        return sum(len(batch.changes) for batch in read) >= count
 
     eventually(enough, what=f"{count} changes")
+    return read
+
+
+def read(source: Source, stream: ChangeStream, count: int) -> list[Change]:
+    """So many changes."""
+    changes = source.decode(b"".join(change.raw for batch in batches(stream, count) for change in batch.changes))
     assert len(changes) == count
     return changes
 
@@ -73,11 +82,19 @@ def test_the_stream_goes_on(source: Source, database: Database[dict[str, Any]], 
 def test_a_key_that_no_event_can_hold_is_passed_over(
     source: Source, database: Database[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """PostgreSQL could not hold it either; one document must not stop all others."""
+    """PostgreSQL could not hold it either; one document must not stop all others, and a person must hear of it."""
     stream = source.open_stream(database.name, None)
     database.orders.insert_one({"_id": 1})
     database.orders.insert_one({"_id": "k" * (LARGEST_KEY + 3_000_000)})
     database.orders.insert_one({"_id": 2})
-    assert [change.key.text for change in read(source, stream, 2)] == ["1", "2"]
+    found = batches(stream, 2)
+    changes = source.decode(b"".join(change.raw for batch in found for change in batch.changes))
+    assert [change.key.text for change in changes] == ["1", "2"]
+    [error] = chain.from_iterable(batch.passed_over for batch in found)
+    assert "_id has more than 4 MB" in str(error)
+    query = str(error.remedy).split("find(")[1].removesuffix(")")
     assert "kkk" not in capsys.readouterr().out
     stream.close()
+    # What the remedy says does find it.
+    found_by = json.loads(re.sub(r"(\$?\w+):", r'"\1":', query))
+    assert [len(document["_id"]) for document in database.orders.find(found_by)] == [LARGEST_KEY + 3_000_000]

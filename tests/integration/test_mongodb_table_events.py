@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from tests.support import raw_commands
 from tests.support.wait import eventually
 from warp.change import RoutedChange
 from warp.errors import StreamInvalid
@@ -17,6 +18,7 @@ from warp.sources.mongodb.table_events import is_mirrored
 
 WAIT = 0.2
 LAST = "the last one"
+UNREADABLE = b"o\xff".decode("utf-8", "surrogateescape")
 DROPPED, REPLACED = TableFate.DROPPED, TableFate.REPLACED
 
 
@@ -96,6 +98,18 @@ def test_out(followed: Followed, database: Database[dict[str, Any]], target: str
     database["drafts"].aggregate([{"$set": {"v": 1}}, {"$out": target}])
     assert followed.read() == [(target, REPLACED)]
     assert followed.tables == [], "those of the temporary collection are no one's"
+
+
+def test_a_rename_to_or_from_a_name_that_is_not_utf8(followed: Followed, database: Database[dict[str, Any]]) -> None:
+    """No such collection has a table, so that only the other one is concerned."""
+    raw_commands.rename(database, "orders", UNREADABLE)
+    raw_commands.run(database, {"insert": UNREADABLE, "documents": [{"_id": 9}]})
+    raw_commands.rename(database, UNREADABLE, "drafts")
+    raw_commands.run(database, {"aggregate": "drafts", "pipeline": [{"$out": UNREADABLE}], "cursor": {}})
+    raw_commands.run(database, {"drop": UNREADABLE})
+    assert followed.read() == [("orders", DROPPED), ("drafts", REPLACED)]
+    assert followed.events[0].cause == "rename of orders to $utf8:6fff"
+    assert followed.tables == []
 
 
 def test_merge_makes_ordinary_changes(followed: Followed, database: Database[dict[str, Any]]) -> None:

@@ -97,7 +97,7 @@ class FragileDestination(MemoryDestination):
         try:
             with super().transaction() as transaction:
                 self._sessions.opened(transaction)
-                for call in ("upsert", "load", "delete"):
+                for call in ("upsert", "load", "append", "delete"):
                     setattr(transaction, call, self._unless_broken(getattr(transaction, call)))
                 yield transaction
         finally:

@@ -290,7 +290,7 @@ def test_invariant_7_nothing_is_dropped_silently() -> None:
     def counted(name: str, **more: str) -> float:
         return REGISTRY.get_sample_value(name, labels | more) or 0.0
 
-    kept = counted("cartridge_warp_values_kept_in_extra_total", reason="does_not_fit")
+    kept = counted("cartridge_warp_values_kept_in_extra_total", field="v", reason="does_not_fit")
     letters = counted("cartridge_warp_dead_letters_total")
     inserted = counted("cartridge_warp_records_processed_total", operation="insert")
     poison = key_of("poison")
@@ -310,7 +310,7 @@ def test_invariant_7_nothing_is_dropped_silently() -> None:
     (change,) = mirror.source.decode(letter.payload)
     assert change.record == {"v": 3}, "the whole change is kept"
     assert "3" not in letter.error
-    assert counted("cartridge_warp_values_kept_in_extra_total", reason="does_not_fit") == kept + 1
+    assert counted("cartridge_warp_values_kept_in_extra_total", field="v", reason="does_not_fit") == kept + 1
     assert counted("cartridge_warp_dead_letters_total") == letters + 1
     assert counted("cartridge_warp_records_processed_total", operation="insert") == inserted + 3
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tests.simulation.calls import call_of
 from tests.simulation.crew import Crew
-from tests.simulation.deployment import Deployment, drawn
+from tests.simulation.deployment import Deployment, Settings, drawn
 from tests.simulation.ending import Ending
 from tests.simulation.faults import Faults
 from tests.simulation.history import History
@@ -45,7 +45,7 @@ class World:
         self._interleaving = Interleaving(rng)
         self._interleaving.stickiness = rng.choice((0.3, 0.7, 0.9))
         self._interleaving.patience = rng.choice((5.0, 15.0, 40.0))
-        settings = drawn(rng, self.weather)
+        settings = self._settings(rng)
         self._source = ForgetfulSource(
             rng,
             self.trace,
@@ -85,6 +85,9 @@ class World:
             )
             if rate
         ]
+
+    def _settings(self, rng: random.Random) -> Settings:
+        return drawn(rng, self.weather)
 
     def run(self) -> list[str]:
         """Live through it; returns what went wrong."""

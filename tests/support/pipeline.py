@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import count
+
 from scheduler.snapshots import Snapshots
 from scheduler.tailer import Tailer
 from tests.support.wait import eventually
@@ -19,22 +22,34 @@ class Pipeline:
     def __init__(self, connections: Connections, schema: str) -> None:
         self.connections = connections
         self.schema = schema
-        settings = TableSettings(batch_size=1000, deletion_strategy="hard", partitions=1)
+        self.settings = TableSettings(batch_size=1000, deletion_strategy="hard", partitions=1)
+        """Of every table; tests may change them."""
         source, destination, logs = connections.source, connections.destination, connections.logs
-        self.tailer = Tailer(
-            schema,
-            source,
-            destination,
-            logs,
-            connections.wakeups,
-            settings=lambda _: settings,
+        self.tailer = self._tailer()
+        self.snapshots = Snapshots(schema, source, destination, connections.wakeups, soft=lambda _: False)
+        self.applier = Applier(source, destination, logs, settings=lambda _: self.settings, report=Report())
+        self.loader = Loader(source, destination, settings=lambda _: self.settings, report=Report())
+
+    def _tailer(self, mirrors: Callable[[str], bool] | None = None) -> Tailer:
+        seconds = count()
+        return Tailer(
+            self.schema,
+            self.connections.source,
+            self.connections.destination,
+            self.connections.logs,
+            self.connections.wakeups,
+            settings=lambda _: self.settings,
+            mirrors=mirrors,
             high_water_mark=2**30,
-            clock=lambda: 0.0,
+            clock=lambda: float(next(seconds)),  # every look is late: no tick waits for changes
             wait=lambda _: None,
         )
-        self.snapshots = Snapshots(schema, source, destination, connections.wakeups, soft=lambda _: False)
-        self.applier = Applier(source, destination, logs, settings=lambda _: settings, report=Report())
-        self.loader = Loader(source, destination, settings=lambda _: settings, report=Report())
+
+    def restart(self, *excluded: str) -> None:
+        """Begin again with another tailer, to which these tables are excluded."""
+        self.tailer.close()
+        self.tailer = self._tailer((lambda table: table not in excluded) if excluded else None)
+        self.tailer.tick()
 
     def load(self, table: str) -> None:
         """Load a table that exists; the stream may have yet to say so."""

@@ -25,3 +25,12 @@ def find(database: Database[dict[str, Any]], collection: str, query: bytes) -> l
     command = {"find": collection, "filter": RawBSONDocument(query), "batchSize": 10_000}
     reply = database.command(command, codec_options=_RAW)
     return [document.raw for document in reply["cursor"]["firstBatch"]]
+
+
+def replace(database: Database[dict[str, Any]], collection: str, document: bytes) -> int:
+    """Replace the document that has an equal key; how many were."""
+    raw = RawBSONDocument(document)
+    key = next(iter(raw.items()))[1]
+    command = {"update": collection, "updates": [{"q": {"_id": key}, "u": raw}]}
+    reply = database.command(command, codec_options=_RAW)
+    return int(reply["n"])

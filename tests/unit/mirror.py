@@ -11,6 +11,7 @@ from scheduler.tailer import Tailer
 from warp.change import Key, Partition, TableRef
 from warp.config import TableSettings
 from warp.destinations.base import OnDrop
+from warp.evolution.rules import Layout
 from warp.filters import FieldFilter
 from warp.process import Stop
 from warp.testing import MemoryBroker, MemoryDestination, MemoryLogs, MemorySource, MemoryWakeups, Row
@@ -51,7 +52,9 @@ class Mirror:
         self.soft = soft
         self.on_drop = OnDrop.KEEP
         self.batch_size = batch_size
-        self.fields: FieldFilter | None = None
+        self.filter: FieldFilter | None = None
+        self.layout = Layout.COLUMNS
+        self.flatten_depth = 0
         self.excluded: set[str] = set()
         self.high_water_mark = 1_000_000
         self.source = MemorySource(clock=self.clock, hook=self._hook, piece=piece)
@@ -90,7 +93,9 @@ class Mirror:
             deletion_strategy="soft" if self.soft else "hard",
             partitions=self.partitions,
             on_drop=self.on_drop,
-            fields=self.fields,
+            layout=self.layout,
+            flatten_depth=self.flatten_depth,
+            filter=self.filter,
         )
 
     def tailer(self) -> Tailer:
@@ -168,6 +173,7 @@ class Mirror:
         """Whether rows equal documents."""
         ref = TableRef(SCHEMA, table)
         documents, rows = self.source.documents.get(ref, {}), self._alive(ref)
+        form = self.settings().fields
         return documents.keys() == rows.keys() and not any(
-            self.source.differences(documents[key], key, row.fields, self.fields) for key, row in rows.items()
+            self.source.differences(documents[key], key, row.fields, form) for key, row in rows.items()
         )

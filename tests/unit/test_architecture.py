@@ -81,7 +81,7 @@ def test_only_the_transport_and_its_processes_know_redis() -> None:
 
 
 def test_evolution_does_no_io() -> None:
-    pure = {"__future__", "collections", "dataclasses", "enum", "hashlib", "itertools", "typing", "warp"}
+    pure = {"__future__", "collections", "dataclasses", "enum", "functools", "hashlib", "itertools", "typing", "warp"}
     for module in [module for module in IMPORTS if _within(module, "warp.evolution")]:
         assert {name.split(".")[0] for name in IMPORTS[module]} <= pure, module
         ours = {name for name in IMPORTS[module] if name.startswith("warp.")}

@@ -113,6 +113,25 @@ def test_a_load_that_is_under_way_is_given_up() -> None:
     assert mirror.rows("secrets") == {}
 
 
+def test_a_load_that_is_given_up_and_wanted_again_at_the_same_time_of_the_source_is_begun_anew() -> None:
+    mirror = excluding("secrets")
+    mirror.source.insert(*SECRETS, {"_id": 1})
+    mirror.catch_up(mirror.tailer())
+    mirror.excluded = set()
+    mirror.tailer().tick()
+    assert snapshots(mirror) == {"secrets": SnapshotState.PLANNED}
+    mirror.excluded = {"secrets"}
+    mirror.tailer().tick()
+    assert snapshots(mirror) == {"secrets": SnapshotState.DONE}
+    mirror.excluded = set()
+    mirror.tailer().tick()
+    assert snapshots(mirror) == {"secrets": SnapshotState.PLANNED}
+    mirror.source.insert(SCHEMA, TABLE, {"_id": 1})
+    mirror.catch_up(mirror.tailer())
+    assert mirror.identical("secrets")
+    assert mirror.rows("secrets").keys() == {"1"}
+
+
 def test_a_table_that_is_gone_when_it_is_included_again_follows_the_policy_of_drops() -> None:
     mirror = Mirror()
     mirror.source.insert(*SECRETS, {"_id": 1})

@@ -35,7 +35,7 @@ PERSON = {
 @pytest.fixture
 def mirror() -> Mirror:
     mirror = Mirror()
-    mirror.fields = field_filter((PATTERNS,), "a salt of these tests")
+    mirror.filter = field_filter((PATTERNS,), "a salt of these tests")
     return mirror
 
 
@@ -57,7 +57,12 @@ def replayer(mirror: Mirror) -> Replayer:
 
 def identical(mirror: Mirror) -> bool:
     results = verify_schema(
-        mirror.source, mirror.destination, SCHEMA, patience=0, wait=mirror.advance, fields=lambda _: mirror.fields
+        mirror.source,
+        mirror.destination,
+        SCHEMA,
+        patience=0,
+        wait=mirror.advance,
+        fields=lambda _: mirror.settings().fields,
     )
     return all(result.identical for result in results)
 
@@ -136,11 +141,16 @@ def test_a_letter_of_a_delete_deletes(mirror: Mirror) -> None:
 
 
 def test_verify_tells_what_was_written_before_there_was_a_filter(mirror: Mirror) -> None:
-    filtered, mirror.fields = mirror.fields, None
+    filtered, mirror.filter = mirror.filter, None
     mirror.insert(1, v=1, phone="5", email="x")
     mirror.catch_up(mirror.tailer())
-    mirror.fields = filtered
+    mirror.filter = filtered
     [result] = verify_schema(
-        mirror.source, mirror.destination, SCHEMA, patience=0, wait=mirror.advance, fields=lambda _: mirror.fields
+        mirror.source,
+        mirror.destination,
+        SCHEMA,
+        patience=0,
+        wait=mirror.advance,
+        fields=lambda _: mirror.settings().fields,
     )
     assert [example.fields for example in result.examples] == [("email", "phone")]

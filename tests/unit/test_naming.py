@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warp.change import PATH
 from warp.evolution.naming import MAX_NAME_BYTES, RESERVED, column_name, head, is_legal
 
 FIELDS = st.one_of(
@@ -16,6 +17,7 @@ FIELDS = st.one_of(
     st.binary(max_size=80).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
     st.text(st.characters(), max_size=5),  # any code point, lone surrogates as well
     st.sampled_from(sorted(RESERVED)),
+    st.lists(st.sampled_from(("a", "b", "_", "", "id", "warp", "x" * 30)), min_size=2, max_size=4).map(PATH.join),
 )
 
 
@@ -47,14 +49,36 @@ def test_a_legal_name_is_its_columns_name(name: str) -> None:
     assert column_name(name, {"other"}) == name
 
 
-@pytest.mark.parametrize("name", [*sorted(RESERVED), "", "a\0b", "\0", "x" * 64, "ä" * 32, "\udc80", "a\ud800"])
+@pytest.mark.parametrize("name", [*sorted(RESERVED), "", "\0id", "x" * 64, "ä" * 32, "\udc80", "a\ud800"])
 def test_any_other_name_is_a_readable_head_and_a_hash(name: str) -> None:
     made = column_name(name, ())
     start, _, digits = made.rpartition("_")
     assert is_legal(made)
     assert len(digits) == 8
     assert set(digits) <= set("0123456789abcdef")
-    assert name.replace("\0", "").encode("utf-8", "ignore").decode().startswith(start)
+    assert name.replace("\0", "_").encode("utf-8", "ignore").decode().startswith(start)
+
+
+def test_the_column_of_a_field_inside_of_an_object_has_all_of_its_names() -> None:
+    assert column_name(PATH.join(("a", "b", "c")), ()) == "a_b_c"
+    assert column_name(PATH.join(("a b", "C.d")), ()) == "a b_C.d"
+    assert column_name(PATH.join(("", "")), ()) == "_"
+
+
+@pytest.mark.parametrize("taken", ["a_b_c", PATH.join(("a", "b_c")), PATH.join(("a_b", "c")), PATH.join("abc")])
+def test_names_that_come_to_one_column_are_two(taken: str) -> None:
+    """Whoever comes first has the name, and the other's says by its hash which field it is."""
+    columns = {column_name(taken, ())}
+    for field in {"a_b_c", PATH.join(("a", "b_c")), PATH.join(("a_b", "c")), PATH.join("abc")} - {taken}:
+        made = column_name(field, columns)
+        assert made == f"a_b_c_{sha256(field.encode()).hexdigest()[:8]}"
+        columns.add(made)
+    assert len(columns) == 4
+
+
+def test_a_path_that_is_too_long_is_a_readable_head_and_a_hash() -> None:
+    path = PATH.join(("address", "x" * 70, "street"))
+    assert column_name(path, ()) == f"address_{'x' * 46}_{sha256(path.encode()).hexdigest()[:8]}"
 
 
 def test_the_hash_is_of_the_names_bytes() -> None:

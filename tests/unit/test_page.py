@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from warp.change import Key, KeyKind, Record, Write
+from warp.destinations.base import Written
 from warp.destinations.postgresql.page import ROW_BYTES, Page
 from warp.destinations.postgresql.rows import lines
 from warp.destinations.postgresql.types import NULL
@@ -25,10 +26,10 @@ def shape(number: int, *kinds: Kind) -> Shape:
 
 def extra(shape: Shape, record: Record) -> tuple[list[str], Counter[tuple[str, str]]]:
     """The names in `_extra` of a record's row, and what was counted."""
-    kept: Counter[tuple[str, str]] = Counter()
-    [line] = lines(shape, [Write(KEY, 1, record)], kept)
+    written = Written()
+    [line] = lines(shape, [Write(KEY, 1, record)], written)
     cell = line.split("\t")[2]
-    return ([] if cell == NULL else list(orjson.loads(cell))), kept
+    return ([] if cell == NULL else list(orjson.loads(cell))), written.kept
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.bson_values import IDENTITIES
-from warp.change import Key, KeyKind, TableRef
+from warp.change import PATH, Key, KeyKind, TableRef
 from warp.destinations.postgresql.names import (
     cell_key,
     extra_name,
@@ -140,7 +140,30 @@ def test_a_qualified_name_is_as_a_statement_has_it() -> None:
     assert qualified(TableRef("pg_x", 'a"b')) == '"_pg_x"."a""b"'
 
 
-@given(st.one_of(st.text(), st.sampled_from(("$utf8:61", "$utf8:", "a\0b", "\udcff"))))
+_FIELDS = st.one_of(
+    st.text(st.characters(exclude_characters="\0")),
+    st.sampled_from(("$utf8:61", "$utf8:", "$path:a", "$path:a.b", "a.b", "", "\udcff", extra_name(f"a.b{PATH}c"))),
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "extra"),
+    [
+        ("a", "a"),
+        ("a.b", "a.b"),
+        (f"a{PATH}b", "$path:a.b"),
+        (f"{PATH}$oid{PATH}", "$path:.$oid."),
+        (f"a.b{PATH}c", "$utf8:612e620063"),
+        (f"a{PATH}\udcff", "$utf8:6100ff"),
+        ("$path:a.b", "$utf8:24706174683a612e62"),
+    ],
+)
+def test_a_field_inside_of_an_object_has_a_readable_name_in_extra(field: str, extra: str) -> None:
+    assert extra_name(field) == extra
+    assert field_name(extra) == field
+
+
+@given(st.lists(_FIELDS, min_size=1, max_size=4).map(PATH.join))
 def test_names_of_fields_come_back_from_extra(name: str) -> None:
     try:
         name.encode("utf-8", "surrogateescape")

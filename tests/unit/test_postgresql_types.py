@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warp.change import Key, KeyKind, Record, Write
+from warp.destinations.base import Written
 from warp.destinations.postgresql.rows import lines
-from warp.destinations.postgresql.types import NULL, SQL_TYPES, encoders, escape
+from warp.destinations.postgresql.types import NULL, SQL_TYPES, encoders, escape, readable
 from warp.evolution.shape import Column, Shape
 from warp.testing.documents import JsonStructured
 from warp.values import Kind, ObjectIdText, Opaque, Value
@@ -51,6 +52,9 @@ def _encoded(kind: Kind, value: Value) -> str | None:
         (Kind.DECIMAL, Decimal("1.10"), "1.10"),
         (Kind.DECIMAL, 8, "8"),
         (Kind.DECIMAL, 0.5, None),
+        (Kind.DECIMAL, 2.0**64, str(2**64)),
+        (Kind.DECIMAL, -0.0, None),
+        (Kind.DECIMAL, float("inf"), None),
         (Kind.STRING, "plain", "plain"),
         (Kind.STRING, "a\tb\nc\\d\re", "a\\tb\\nc\\\\d\\re"),
         (Kind.STRING, "\\N", "\\\\N"),
@@ -70,10 +74,56 @@ def _encoded(kind: Kind, value: Value) -> str | None:
         (Kind.JSON, "text", None),
         (Kind.JSON, None, None),
         (Kind.STRING, Opaque(b"1", "odd"), None),
+        (Kind.TEXT, "a\tb", "a\\tb"),
+        (Kind.TEXT, 8, None),
+        (Kind.ANY, True, "true"),
+        (Kind.ANY, 2**63 - 1, str(2**63 - 1)),
+        (Kind.ANY, 1.5, "1.5"),
+        (Kind.ANY, -0.0, None),
+        (Kind.ANY, float("nan"), None),
+        (Kind.ANY, 1e16, None),
+        (Kind.ANY, 2.0**64, "1.8446744073709552e+19"),
+        (Kind.ANY, Decimal("1.10"), '{"$numberDecimal":"1.10"}'),
+        (Kind.ANY, 'a"\n', '"a\\\\"\\\\n"'),
+        (Kind.ANY, "a\0b", None),
+        (Kind.ANY, "\udc80", None),
+        (Kind.ANY, ObjectIdText("0" * 24), '{"$oid":"' + "0" * 24 + '"}'),
+        (Kind.ANY, b"\x01", '{"$binary":{"base64":"AQ==","subType":"00"}}'),
+        (Kind.ANY, UUID(int=0), '{"$binary":{"base64":"AAAAAAAAAAAAAAAAAAAAAA==","subType":"04"}}'),
+        (Kind.ANY, datetime(2020, 1, 2), '{"$date":"2020-01-02T00:00:00Z"}'),
+        (Kind.ANY, datetime(1969, 12, 31, 23, 59, 59), '{"$date":{"$numberLong":"-1000"}}'),
+        (Kind.ANY, JsonStructured("[1]"), "[1]"),
+        (Kind.ANY, Opaque(b"1", "odd"), None),
     ],
 )
 def test_a_value_fits_exactly_or_not_at_all(kind: Kind, value: Value, text: str | None) -> None:
     assert _encoded(kind, value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (-8, "-8"),
+        (8.0, "8"),
+        (-0.0, "-0"),
+        (1e15, "1e+15"),
+        (1234567890123456.0, "1.234567890123456e+15"),
+        (1e16, "1e+16"),
+        (float("-inf"), "-Infinity"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("1.10"), "1.10"),
+        (ObjectIdText("0" * 24), "0" * 24),
+        (b"\x00\xff", "\\\\x00ff"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (datetime(2020, 1, 2), "2020-01-02T00:00:00.000Z"),
+        (JsonStructured('{"a":"\\n"}'), '{"a":"\\\\n"}'),
+        (Opaque(b"1", "odd"), None),
+        (None, None),
+    ],
+)
+def test_what_is_no_string_can_be_read_in_a_column_of_texts(value: Value, text: str | None) -> None:
+    assert readable(value) == text
 
 
 def test_every_kind_has_a_type_and_encoders() -> None:
@@ -106,9 +156,9 @@ def test_numbers_in_columns_of_the_other_kind_keep_their_value(double: float, wh
 
 
 def _lines(shape: Shape, *records: Record) -> tuple[list[str], Counter[tuple[str, str]]]:
-    kept: Counter[tuple[str, str]] = Counter()
+    written = Written()
     writes = [Write(Key(KeyKind.INT, str(number)), 7, record) for number, record in enumerate(records)]
-    return list(lines(shape, writes, kept)), kept
+    return list(lines(shape, writes, written)), written.kept
 
 
 def _shape(**kinds: Kind) -> Shape:

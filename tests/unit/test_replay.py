@@ -52,7 +52,14 @@ class Poisoned:
 
 
 def replayer(mirror: Mirror) -> Replayer:
-    return Replayer(mirror.source, mirror.destination, settings=mirror.settings, report=Report(), wait=mirror.advance)
+    return Replayer(
+        mirror.source,
+        mirror.destination,
+        settings=mirror.settings,
+        mirrors=lambda ref: ref.table not in mirror.excluded,
+        report=Report(),
+        wait=mirror.advance,
+    )
 
 
 @pytest.fixture(params=[False, True], ids=["hard", "soft"])
@@ -333,6 +340,27 @@ def test_a_letter_that_was_discarded_meanwhile_is_left_alone(poisoned: Poisoned)
     assert poisoned.letter().state is LetterState.DISCARDED
 
 
+def test_a_letter_of_an_excluded_table_is_not_replayed_and_stays_as_it_is(poisoned: Poisoned) -> None:
+    poisoned.cure()
+    poisoned.mirror.excluded = {TABLE}
+    before, rows = poisoned.letter(), poisoned.mirror.rows()
+    replayed = replayer(poisoned.mirror).replay(poisoned.stored.number)
+    assert (replayed.outcome, str(replayed.error)) == (Outcome.EXCLUDED, f"{REF} is excluded by the configuration")
+    assert (poisoned.letter(), poisoned.mirror.rows()) == (before, rows)
+
+
+def test_once_the_table_is_included_again_its_letters_are_superseded(poisoned: Poisoned) -> None:
+    mirror = poisoned.mirror
+    poisoned.cure()
+    mirror.excluded = {TABLE}
+    mirror.catch_up(mirror.tailer())
+    mirror.excluded = set()
+    mirror.catch_up(mirror.tailer())
+    assert poisoned.letter().state is LetterState.SUPERSEDED
+    assert mirror.identical()
+    assert poisoned.replay() is Outcome.SETTLED
+
+
 @pytest.fixture
 def job(poisoned: Poisoned, monkeypatch: pytest.MonkeyPatch) -> Poisoned:
     """A worker whose jobs replay that mirror's letters."""
@@ -352,6 +380,12 @@ def test_a_job_fails_where_the_replay_does(job: Poisoned) -> None:
     with pytest.raises(ReplayFailed) as caught:
         replay_v1(job.stored.number)
     assert str(caught.value) == job.letter().letter.traceback
+
+
+def test_a_job_for_a_letter_of_an_excluded_table_fails_and_says_so(job: Poisoned) -> None:
+    job.mirror.excluded = {TABLE}
+    with pytest.raises(ReplayFailed, match="is excluded by the configuration"):
+        replay_v1(job.stored.number)
 
 
 @pytest.mark.parametrize("error", [Transient("not now"), ZeroDivisionError("hunter2")])

@@ -14,6 +14,7 @@ from warp.config import DEFAULT_PATH, Config, SchemaConfig, TableConfig, TableSe
 from warp.config.filters import FieldSettings, TableFilterSettings
 from warp.config.secrets import HIDDEN
 from warp.errors import ConfigurationError
+from warp.evolution.rules import DEFAULT
 
 _STDOUT = Path("-")
 # No collection has this name, so what holds for it holds for every table without settings of its own.
@@ -87,6 +88,9 @@ def _as_json(config: Config) -> dict[str, Any]:
             "on_drop": of.on_drop.value,
             "partitions": of.partitions,
             "max_columns": of.max_columns,
+            **({} if of.layout is DEFAULT.layout else {"layout": of.layout.value}),
+            **({"flatten_depth": of.flatten_depth} if of.flatten_depth else {}),
+            **({"evolution": {"rewrite": of.rewrite.value, "conflict": of.conflict.value}} if _evolving(of) else {}),
         }
 
     return {
@@ -147,5 +151,18 @@ def _as_lines(config: Config) -> list[str]:
 
 def _in_words(settings: TableSettings) -> str:
     shares = "1 partition" if settings.partitions == 1 else f"{settings.partitions} partitions"
-    filtered = ", fields filtered" if settings.fields else ""
-    return f"{settings.batch_size} changes a step, {settings.deletion_strategy} deletes, {shares}{filtered}"
+    filtered = ", fields filtered" if settings.filter else ""
+    steps = f"{settings.batch_size} changes a step, {settings.deletion_strategy} deletes"
+    return f"{steps}, {shares}{_laid_out(settings)}{_evolving(settings)}{filtered}"
+
+
+def _evolving(settings: TableSettings) -> str:
+    if (settings.rewrite, settings.conflict) == (DEFAULT.rewrite, DEFAULT.conflict):
+        return ""
+    return f", evolution: rewrite {settings.rewrite}, conflict {settings.conflict}"
+
+
+def _laid_out(settings: TableSettings) -> str:
+    if settings.layout is not DEFAULT.layout:
+        return f", layout {settings.layout}"
+    return f", objects flattened down to {settings.flatten_depth}" if settings.flatten_depth else ""

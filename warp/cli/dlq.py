@@ -117,8 +117,8 @@ def replay(
 ) -> None:
     """Apply dead letters once more, the oldest first.
 
-    Says of each: applied; superseded, where its document has a newer state or is gone; or failed again, and then ends
-    with exit code 1. Workers may be at work meanwhile.
+    Says of each: applied; superseded, where its document has a newer state or is gone; or failed again, or not
+    replayed, where its table is excluded: both end with exit code 1. Workers may be at work meanwhile.
     """
     done: list[dict[str, Any]] = []
     with _connected(config_path, log_level) as (config, connections):
@@ -127,8 +127,11 @@ def replay(
         def settings(ref: TableRef) -> TableSettings:
             return config.table(*ref)
 
+        def mirrors(ref: TableRef) -> bool:
+            return config.mirrors(*ref)
+
         source, destination = connections.source, connections.destination
-        replayer = Replayer(source, destination, settings=settings, report=Report(), wait=time.sleep)
+        replayer = Replayer(source, destination, settings=settings, mirrors=mirrors, report=Report(), wait=time.sleep)
         for stored in meant:
             done.append(_replayed(replayer, stored))
             if not as_json:
@@ -214,7 +217,7 @@ def _connected(config_path: Path | None, log_level: str | None) -> Iterator[tupl
 def _described(config: Config, source: Source, letter: DeadLetter) -> str:
     """The change; empty where there is none, or where it was parked before its table was given filters."""
     names = [schema.name for schema in config.schemas]
-    filtered = letter.ref.schema in names and config.table(*letter.ref).fields is not None
+    filtered = letter.ref.schema in names and config.table(*letter.ref).filter is not None
     return source.describe(letter.payload) if letter.payload and not filtered else ""
 
 

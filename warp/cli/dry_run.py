@@ -8,11 +8,12 @@ from dataclasses import asdict
 
 import click
 
+from warp.cli.planning import REASONS, require_nothing_in_the_way, size
 from warp.config import Config, SchemaConfig, redact
 from warp.connections import open_connections
 from warp.destinations.survey import MetadataTables, open_survey
-from warp.dry_run import Action, Plan, Planner, TablePlan
-from warp.errors import WarpError
+from warp.dry_run import Plan, Planner, TablePlan
+from warp.plan.standing import Action
 from warp.sources.version import source_server
 from warp.transport.client import translated
 
@@ -20,16 +21,6 @@ _METADATA = {
     MetadataTables.CREATE: "would be created",
     MetadataTables.UPDATE: "would be updated",
     MetadataTables.KEEP: "are up to date",
-}
-_REASONS = {
-    "null": "null, which a column cannot tell from a missing field",
-    "does_not_fit": "not of its column's type",
-    "no_column": "the table has as many columns as max_columns allows",
-    "row_too_wide": "more than fits into one row of PostgreSQL",
-    "not_json": "not exact as jsonb",
-    "bson_type": "of a type without a column",
-    "binary_subtype": "binary of a subtype of its own",
-    "decimal_special": "a decimal that numeric does not have",
 }
 
 
@@ -40,9 +31,7 @@ def dry_run(config: Config, schemas: Sequence[SchemaConfig], *, as_json: bool) -
         click.echo(json.dumps({"blocked": bool(plan.problems), **asdict(plan)}))
     else:
         click.echo("\n".join(_lines(config, plan)))
-    if plan.problems:
-        problems = [f"  {problem}" for problem in plan.problems]
-        raise WarpError("\n".join(["this stands in the way of `cartridge-warp run`:", *problems]))
+    require_nothing_in_the_way(plan.problems)
 
 
 def _plan(config: Config, schemas: Sequence[SchemaConfig]) -> Plan:
@@ -77,10 +66,11 @@ def _lines(config: Config, plan: Plan) -> Iterator[str]:
     yield f"{'metadata':<12} the tables in the PostgreSQL schema cartridge_warp {_METADATA[plan.metadata_tables]}"
     for schema in plan.schemas:
         copied = [table for table in schema.tables if table.action is Action.COPY]
-        documents, size = sum(table.documents for table in copied), sum(table.size_bytes for table in copied)
+        documents, size_bytes = sum(table.documents for table in copied), sum(table.size_bytes for table in copied)
         yield ""
         if schema.tables:
-            yield f"schema {schema.name}: copy {documents:,} documents ({_size(size)}), then follow the change stream"
+            copy = f"copy {documents:,} documents ({size(size_bytes)})"
+            yield f"schema {schema.name}: {copy}, then follow the change stream"
         else:
             yield f"schema {schema.name}: nothing to copy, the source has no such database or it is empty"
         for table in schema.tables:
@@ -95,7 +85,7 @@ def _table(table: TablePlan) -> Iterator[str]:
         return
     verb = "widen" if any(column.new for column in table.columns) else "keep"
     how = verb if table.ours else "BLOCKED: exists, and is not ours" if table.exists else "create"
-    what = f"copy {table.documents:,} documents ({_size(table.size_bytes)})"
+    what = f"copy {table.documents:,} documents ({size(table.size_bytes)})"
     what = what if table.action is Action.COPY else "follow its changes"
     yield ""
     yield f"  {table.name} -> {table.target}: {how}, {what}"
@@ -108,12 +98,4 @@ def _table(table: TablePlan) -> Iterator[str]:
     if table.kept:
         yield f"    of {table.sampled:,} documents, kept exactly in _extra:"
     for kept in table.kept:
-        yield f"      {kept.field}: {kept.values:,} values, {_REASONS.get(kept.reason, kept.reason)}"
-
-
-def _size(size: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+        yield f"      {kept.field}: {kept.values:,} values, {REASONS.get(kept.reason, kept.reason)}"

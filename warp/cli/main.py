@@ -31,6 +31,7 @@ class LazyCommand(NamedTuple):
 COMMANDS = {
     "init": LazyCommand("warp.cli.configure", "init", "Write a commented configuration to start from"),
     "validate": LazyCommand("warp.cli.configure", "validate", "Check the configuration and say what it means"),
+    "plan": LazyCommand("warp.cli.plan", "plan", "Say what the source's collections would become"),
     "migrate": LazyCommand("warp.cli.migrate", "migrate", "Create or update the metadata tables"),
     "run": LazyCommand("warp.cli.run", "run", "Run every process in the foreground, supervised"),
     "tailer": LazyCommand("warp.cli.processes", "tailer", "Run one schema's tailer", serves=True),

@@ -9,10 +9,11 @@ from typing import Any
 
 from rich.text import Text
 
-from warp.change import BEGINNING
+from warp.change import BEGINNING, dotted
 from warp.cli.terminal import visible
 from warp.destinations.survey import ShapeVersion
 from warp.evolution.compare import Difference, difference
+from warp.evolution.rules import Settled
 from warp.evolution.shape import Column, Shape
 
 
@@ -78,14 +79,27 @@ def in_words(between: Difference) -> Iterator[str]:
     for name, column in between.removed.items():
         yield f"- {_column(name, column)}"
     for name, (old, new) in between.changed.items():
-        yield f"~ {_column(name, old)} became {_column(name, new)}"
+        if (old.name, old.kind) != (new.name, new.kind):
+            yield f"~ {_column(name, old)} became {_column(name, new)}"
+        yield from _settled(name, old, new)
     for setting, (before, after) in between.settings.items():
         yield f"~ {setting}: {before} became {after}"
 
 
+def _settled(name: str, old: Column, new: Column) -> Iterator[str]:
+    """What was decided of values that the column does not take."""
+    for kind, rule in new.settled.items():
+        if old.settled.get(kind) is not rule:
+            what = "make dead letters" if rule is Settled.CONFLICT_DEAD_LETTER else "stay in _extra"
+            yield f"~ {_column(name, new)}: {kind} values {what} ({rule})"
+    for kind, rule in old.settled.items():
+        if kind not in new.settled and old.kind is new.kind:
+            yield f"~ {_column(name, new)}: {kind} values are not settled any more ({rule})"
+
+
 def _column(name: str, column: Column) -> str:
     shown = f"{visible(column.name)} {column.kind}"
-    return shown if name == column.name else f"{shown} (field {visible(name)})"
+    return shown if name == column.name else f"{shown} (field {visible(dotted(name))})"
 
 
 def version_to_json(version: ShapeVersion) -> dict[str, Any]:
@@ -123,8 +137,10 @@ def _shape(shape: Shape | None) -> dict[str, Any] | None:
     return shape.to_json() | {"columns": columns}
 
 
-def _column_to_json(name: str, column: Column) -> dict[str, str]:
-    return {"field": name, "column": column.name, "kind": column.kind.value}
+def _column_to_json(name: str, column: Column) -> dict[str, Any]:
+    settled = {kind.value: rule.value for kind, rule in column.settled.items()}
+    shown = {"field": dotted(name), "column": column.name, "kind": column.kind.value}
+    return shown | ({"settled": settled} if settled else {})
 
 
 def drift_as_text(drift: Drift) -> Text:
@@ -146,7 +162,7 @@ def drift_as_text(drift: Drift) -> Text:
 
 def _of_field(column: str, fields: Mapping[str, str]) -> str:
     field = fields.get(column, column)
-    return "" if field == column else f" (field {visible(field)})"
+    return "" if field == column else f" (field {visible(dotted(field))})"
 
 
 def drift_to_json(drift: Drift) -> dict[str, Any]:

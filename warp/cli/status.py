@@ -12,16 +12,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from warp.change import dotted
 from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option, configure, log_level_option, schema_option
 from warp.cli.terminal import visible
 from warp.connections import open_connections
 from warp.metadata.base import LoggedError
+from warp.monitoring.metrics import OTHER_FIELDS
 from warp.monitoring.status import SchemaStatus, State, TableStatus
-from warp.monitoring.survey import read_status, with_names
+from warp.monitoring.survey import read_status, with_kept, with_names
 
 _UNKNOWN = "?"
 _MOST_NAMES = 5
+_NULL = "null"
 _STYLES = {State.STREAMING: "green", State.STOPPED: "red", State.STALLED: "red", State.BLOCKED: "red"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -35,13 +38,14 @@ def status(config_path: Path | None, schema: str | None, as_json: bool, log_leve
     """Say how every schema and table stands.
 
     States, lag, backlog, rows applied, dead letters, how long the source keeps what is still needed; what has
-    stalled or is blocked, why, and what to do; the last errors. PostgreSQL must be there; what only MongoDB or
-    Redis can say is left open while they are away.
+    stalled or is blocked, why, and what to do; how many values went to _extra so far, and why; the last errors.
+    PostgreSQL must be there; what only MongoDB or Redis can say is left open while they are away.
 
     \b
     --json: {"schemas": [{name, state, lag_seconds, backlog_changes, oplog_headroom_seconds, checkpoint_age_seconds,
       stalled, headroom_short,        null, or {reason, remedy}
-      tables: [{name, target, renamed_columns: {field: column}, state, …, blocked: null, or {reason, remedy, since}}],
+      tables: [{name, target, renamed_columns: {field: column}, state, …, blocked: null, or {reason, remedy, since},
+        kept_in_extra: [{field: null for others, reason, values, first_at, last_at}]}],
       errors: [{table, class, error, remedy, correlation_id, first_at, last_at, age_seconds, occurrences}],
       notes}]}
     """
@@ -49,7 +53,9 @@ def status(config_path: Path | None, schema: str | None, as_json: bool, log_leve
     connections = open_connections(config)
     try:
         connections.destination.require_migrated()
-        schemas = [with_names(each, connections.destination) for each in read_status(config, connections, schema)]
+        destination = connections.destination
+        named = [with_names(each, destination) for each in read_status(config, connections, schema)]
+        schemas = [with_kept(each, destination.metadata) for each in named]
     finally:
         connections.close()
     if as_json:
@@ -75,7 +81,7 @@ def _show(console: Console, schema: SchemaStatus) -> None:
     if schema.tables:
         console.print(_tables(schema))
     for table in schema.tables:
-        for line in _names(schema.name, table):
+        for line in (*_names(schema.name, table), *_kept(table)):
             console.print(Text(f"  {line}", "dim"), soft_wrap=True)
     for error in schema.errors:
         _tell(console, error)
@@ -125,9 +131,21 @@ def _names(schema: str, table: TableStatus) -> Iterator[str]:
         yield f"{visible(table.name)} is the table {visible(table.target)}"
     if table.renamed:
         fields = list(table.renamed.items())
-        shown = ", ".join(f"{visible(field)} is {visible(column)}" for field, column in fields[:_MOST_NAMES])
+        shown = ", ".join(f"{visible(dotted(field))} is {visible(column)}" for field, column in fields[:_MOST_NAMES])
         rest = f" and {len(fields) - _MOST_NAMES} more: cartridge-warp schema history" if fields[_MOST_NAMES:] else ""
         yield f"columns of {visible(table.name)}: {shown}{rest}"
+
+
+def _kept(table: TableStatus) -> Iterator[str]:
+    """What was kept in `_extra`, nulls last: they are no misfits."""
+    kept = sorted(table.kept, key=lambda each: each.reason == _NULL)
+    if kept:
+        shown = ", ".join(
+            f"{OTHER_FIELDS if each.field is None else visible(dotted(each.field))} {each.values:,} ({each.reason})"
+            for each in kept[:_MOST_NAMES]
+        )
+        rest = f" and {len(kept) - _MOST_NAMES} more: cartridge-warp status --json" if kept[_MOST_NAMES:] else ""
+        yield f"kept in _extra of {visible(table.name)}: {shown}{rest}"
 
 
 def _state(state: State) -> Text:

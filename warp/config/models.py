@@ -47,6 +47,7 @@ from warp.destinations.base import OnDrop
 from warp.errors import ConfigurationError
 from warp.evolution.rules import DEFAULT, MAX_COLUMNS, Conflict, Layout, Rewrite, Rules
 from warp.filters import FieldFilter, field_filter, passes
+from warp.layouts import Form, form_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,19 @@ class TableSettings:
     conflict: Conflict = DEFAULT.conflict
     layout: Layout = DEFAULT.layout
     flatten_depth: int = DEFAULT.flatten_depth
-    fields: FieldFilter | None = None
-    """Leaves out fields and masks values; None: every field is written as it is."""
+    filter: FieldFilter | None = None
+    """Leaves out fields and masks values; None: nothing of a document is hidden."""
+
+    @property
+    def fields(self) -> Form | None:
+        """What is done to each document before it is written, filter and layout; None: it is written as it is."""
+        return form_of(self.filter, self.layout, self.flatten_depth)
 
     @property
     def rules(self) -> Rules:
         """What says how the table may become."""
         return Rules(
-            soft_delete=self.deletion_strategy == "soft",
+            soft_delete=self.deletion_strategy == "soft" and self.layout is not Layout.HISTORY,
             max_columns=self.max_columns,
             rewrite=self.rewrite,
             conflict=self.conflict,
@@ -246,6 +252,8 @@ class Config(_Section, FieldSettings, TableFilterSettings):
         above = self.schema_named(schema)
         own = next((candidate for candidate in above.tables if candidate.name == table), _UNNAMED_TABLE)
         salt = self.mask_salt.get_secret_value() if self.mask_salt else ""
+        layout = own.layout or above.layout or self.layout
+        depth = _first(own.flatten_depth, above.flatten_depth, self.flatten_depth)
         return TableSettings(
             batch_size=own.stream_batch_size or above.default_batch_size or self.default_batch_size,
             deletion_strategy=own.deletion_strategy or above.deletion_strategy or self.deletion_strategy,
@@ -254,13 +262,13 @@ class Config(_Section, FieldSettings, TableFilterSettings):
             max_columns=own.max_columns or above.max_columns or self.max_columns,
             rewrite=own.evolution.rewrite or above.evolution.rewrite or self.evolution.rewrite or DEFAULT.rewrite,
             conflict=own.evolution.conflict or above.evolution.conflict or self.evolution.conflict or DEFAULT.conflict,
-            layout=own.layout or above.layout or self.layout,
-            flatten_depth=_first(own.flatten_depth, above.flatten_depth, self.flatten_depth),
-            fields=field_filter((own.field_patterns, above.field_patterns, self.field_patterns), salt),
+            layout=layout,
+            flatten_depth=depth if layout is Layout.COLUMNS else 0,
+            filter=field_filter((own.field_patterns, above.field_patterns, self.field_patterns), salt),
         )
 
-    def fields(self, schema: str, table: str) -> FieldFilter | None:
-        """The filter of a table's fields; None: every one is written as it is. Raises as `table` does."""
+    def fields(self, schema: str, table: str) -> Form | None:
+        """What is done to a table's documents before they are written; None: nothing. Raises as `table` does."""
         return self.table(schema, table).fields
 
     def mirrors(self, schema: str, table: str) -> bool:

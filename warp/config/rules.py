@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from warp.config.filters import SALT_NEEDED
+from warp.destinations.base import OnDrop
+from warp.evolution.rules import Layout
 from warp.filters import Mask
 
 
@@ -41,7 +43,9 @@ def violations(data: Any) -> Iterator[Violation]:
         yield from _of_single_mode(fields, schemas)
     else:
         yield from _of_multi_mode(fields, schemas)
+    yield from _of_layouts(fields, schemas)
     yield from _of_salt(fields, schemas)
+    yield from _of_histories((), fields, {})
     yield from _of_database(_fields(fields.get("source")).get("database"), schemas)
 
 
@@ -62,11 +66,42 @@ def _of_schedule(loc: tuple[str | int, ...], schema: Mapping[str, Any]) -> Itera
         yield Violation((*loc, "schedule"), schedule, "no schedule: a stream has none; mode: batch has")
 
 
+def _of_layouts(fields: Mapping[str, Any], schemas: list[Mapping[str, Any]]) -> Iterator[Violation]:
+    """What is inherited from above is for whatever table has columns; a depth that is said must be for some."""
+    top = fields.get("layout") or Layout.COLUMNS
+    yield from _of_depth((), fields, top)
+    for index, schema in enumerate(schemas):
+        middle = schema.get("layout") or top
+        yield from _of_depth(("schemas", index), schema, middle)
+        for number, table in enumerate(_items(schema.get("tables"))):
+            yield from _of_depth(("schemas", index, "tables", number), table, table.get("layout") or middle)
+
+
+def _of_depth(loc: tuple[str | int, ...], level: Mapping[str, Any], layout: Any) -> Iterator[Violation]:
+    depth = level.get("flatten_depth")
+    if depth not in (None, 0, "0") and layout in (Layout.DOCUMENT, Layout.HISTORY):
+        yield Violation((*loc, "flatten_depth"), depth, f"0: only layout: columns is flattened, and this is {layout}")
+
+
 def _of_salt(fields: Mapping[str, Any], schemas: list[Mapping[str, Any]]) -> Iterator[Violation]:
     tables = [table for schema in schemas for table in _items(schema.get("tables"))]
     masks = [mask for level in (fields, *schemas, *tables) for mask in _fields(level.get("mask")).values()]
     if Mask.HASH in masks and fields.get("mask_salt") is None:
         yield Violation(("mask_salt",), None, SALT_NEEDED)
+
+
+def _of_histories(
+    loc: tuple[str | int, ...], level: Mapping[str, Any], above: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """Wherever a level says anything of layout or drops, for what has no settings of its own; then the levels in it."""
+    own = {name: level[name] for name in ("layout", "on_drop") if level.get(name) is not None}
+    settings = {**above, **own}
+    if own and settings.get("layout") == Layout.HISTORY and settings.get("on_drop", OnDrop.KEEP) != OnDrop.KEEP:
+        allowed = "keep, where layout is history: no row of it is deleted"
+        yield Violation((*loc, "on_drop"), settings["on_drop"], allowed)
+    for name in ("schemas", "tables"):
+        for index, inner in enumerate(_items(level.get(name))):
+            yield from _of_histories((*loc, name, index), inner, settings)
 
 
 def _of_single_mode(fields: Mapping[str, Any], schemas: list[Mapping[str, Any]]) -> Iterator[Violation]:

@@ -8,7 +8,7 @@ write that is older than its row changes nothing. Writing anything again therefo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,19 +20,25 @@ from warp.evolution.decide import Decision
 from warp.evolution.infer import Seen
 from warp.evolution.rules import Rules
 from warp.evolution.shape import Shape
+from warp.history import HistoryRow
 from warp.metadata.base import DeadLetter, LetterState, Metadata, StoredLetter
 from warp.sources.base import Chunk, StoredRow
+from warp.values import Kind
 
 
 @dataclass(slots=True)
 class Written:
-    """What one `write` did. `stale` were older than their row, or deleted meanwhile: rightly left alone."""
+    """What one `write` did. `stale` were older than their row, deleted meanwhile, or there already: left alone."""
 
     upserted: int = 0
     deleted: int = 0
+    appended: int = 0
+    """Rows of a history."""
     stale: int = 0
     kept: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Values kept in `_extra`, by field and reason."""
+    misfits: dict[str, set[Kind]] = field(default_factory=dict)
+    """The kinds of values that the column of their field did not take, where it is of another kind."""
     superseded: int = 0
     """Open dead letters of these documents that this made void."""
     lost: int = 0
@@ -85,7 +91,7 @@ class Transaction(Protocol):
         """Lock a chunk of an open snapshot; None: it is loaded, or its snapshot closed, or another one has it."""
 
     def shape(self, ref: TableRef) -> Shape | None:
-        """The table's shape, which cannot change before the end of the transaction; None: there is no table yet."""
+        """The table's shape; its columns cannot change before the end of the transaction. None: no table yet."""
 
     def upsert(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
         """Write whole documents of distinct keys, each unless its row is newer than the write.
@@ -96,7 +102,16 @@ class Transaction(Protocol):
 
     def load(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
         """`upsert` for rows of a snapshot: they also lose against a row, or a tombstone, of their own time, and where
-        the table was dropped or replaced after it."""
+        the table was dropped or replaced after it. To a table that keeps its history they are appended (`append`)."""
+
+    def append(self, ref: TableRef, shape: Shape, rows: Sequence[HistoryRow]) -> Written:
+        """Add rows to a table that keeps its history, each unless it is there: none is ever altered or deleted.
+
+        LOAD, which `load` writes, leaves a document alone that has a change of its time or any later row. Where a
+        document has ended, with its table or unseen, but not by these rows, the row that says so is added, too: they
+        may come late. Raises Poison as `upsert` does. Supersedes the open dead letters of loads alone: every change
+        counts here.
+        """
 
     def delete(
         self, ref: TableRef, shape: Shape, deletes: Sequence[Delete], *, soft: bool, tombstones: bool
@@ -110,14 +125,19 @@ class Transaction(Protocol):
     def advance(self, partition: Partition, position: str, ts: int, changes: int) -> None:
         """Move the marker of a locked partition, and count the changes applied with it."""
 
+    def count_kept(self, ref: TableRef, kept: Mapping[tuple[str, str], int]) -> None:
+        """Add `Written.kept` to the ledger (`Metadata.kept_values`), on behalf of the locked partition or chunk."""
+
     def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
         """Note that a locked chunk is loaded up to `lower`, with `rows` more rows."""
 
     def finish_chunk(self, ref: TableRef, chunk: int) -> None:
         """Mark a locked chunk as loaded."""
 
-    def park(self, letters: Sequence[DeadLetter]) -> None:
+    def park(self, letters: Sequence[DeadLetter], *, each: bool = False) -> None:
         """Keep changes that can never be applied. The same change is kept once.
+
+        Of several changes of a document at one time the last is left open; `each`: all of them are.
 
         So is a document that a load could not write: it is open again, as of the later time, when another load cannot.
         """
@@ -177,10 +197,12 @@ class Destination(Protocol):
         its own, and note that in the audit log. False: that was done before. `soft`: rows are marked, not deleted.
 
         A snapshot that is open ends with the rows: what comes after `ts` comes by the stream. A block ends in any case.
+        In a table that keeps its history all rows stay, and each document that there was gets a row that ends it.
         """
 
     def sweep(self, ref: TableRef, limit: int, *, soft: bool) -> int:
-        """Delete up to `limit` rows that a snapshot has not met: their documents were deleted unseen.
+        """Delete up to `limit` rows that a snapshot has not met: their documents were deleted unseen. In a table that
+        keeps its history, end so many documents, as of the floor.
 
         Those are the rows from before the table's floor, but for the ones that are kept. Returns how many there were:
         none as long as the snapshot is not loaded whole, nor once it is closed.
@@ -199,7 +221,10 @@ class Destination(Protocol):
         """The tables of a schema that exist, by the name of their source's table."""
 
     def rows(self, ref: TableRef, shape: Shape, keys: Sequence[Key]) -> dict[Key, StoredRow]:
-        """The rows of those keys, without the ones softly deleted, or kept when the source dropped their table."""
+        """The rows of those keys, without the ones softly deleted, or kept when the source dropped their table.
+
+        Of a table that keeps its history: the last row of each key that is not ended.
+        """
 
     def keys(self, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
         """The keys of all rows that `rows` gives, in lists of bounded size."""
@@ -220,8 +245,11 @@ def merged(results: Sequence[Written]) -> Written:
     for result in results:
         total.upserted += result.upserted
         total.deleted += result.deleted
+        total.appended += result.appended
         total.stale += result.stale
         total.kept.update(result.kept)
+        for name, kinds in result.misfits.items():
+            total.misfits.setdefault(name, set()).update(kinds)
         total.superseded += result.superseded
         total.lost += result.lost
     return total

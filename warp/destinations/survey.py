@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,8 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Protocol
 
-from warp.change import TableRef, Write
+from warp.change import Key, TableRef, Write
+from warp.destinations.base import Written
 from warp.errors import ConfigurationError
 from warp.evolution.shape import Shape
 
@@ -54,6 +54,9 @@ class Survey(Protocol):
     def target(self, ref: TableRef) -> str:
         """The name of the table that mirrors a source's table, as the destination writes it."""
 
+    def target_schema(self, schema: str) -> str:
+        """The name of the schema that mirrors a source's schema, as the destination writes it."""
+
     def exists(self, ref: TableRef) -> bool:
         """Whether something has that name already, whoever made it."""
 
@@ -69,8 +72,15 @@ class Survey(Protocol):
     def versions(self, schema: str) -> Sequence[ShapeVersion]:
         """Every version of every table of a schema, by table, and then the oldest first. Needs `migrate`."""
 
-    def kept(self, shape: Shape, writes: Iterable[Write]) -> Counter[tuple[str, str]]:
-        """How many values would be kept in `_extra`, by field and reason."""
+    def ddl(self, ref: TableRef, before: Shape | None, after: Shape) -> Sequence[str]:
+        """The statements that make a table of one shape one of the other, or create it; none where they are equal."""
+
+    def long_keys(self, keys: Iterable[Key]) -> list[tuple[Key, int]]:
+        """The keys that may be too long for an index, each with its length in bytes."""
+
+    def fitted(self, shape: Shape, writes: Iterable[Write]) -> Written:
+        """What of these documents such a table would not take: `kept`, by field and reason, and `misfits`. Those of
+        the reason `dead_letter` would become dead letters."""
 
     def close(self) -> None:
         """Give back every connection. May be called twice."""

@@ -3,13 +3,16 @@ the shape that came out changes nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from warp.change import KeyKind
 from warp.evolution.infer import Seen
+from warp.evolution.misfits import EMPTY, Facts, NotExact, with_misfits
 from warp.evolution.naming import column_name
-from warp.evolution.rules import Rules
+from warp.evolution.rules import DOCUMENT_FIELD, Layout, Rules
 from warp.evolution.shape import Column, Shape
+from warp.values import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +33,33 @@ class Decision:
         """Whether the key column must become text."""
         return self.before is not None and self.after.mixed_keys and not self.before.mixed_keys
 
+    @property
+    def widened(self) -> dict[str, tuple[Column, Column]]:
+        """The columns that become of another kind, by the name of the field: before and after."""
+        old = self.before.columns if self.before else {}
+        return {
+            name: (old[name], column)
+            for name, column in self.after.columns.items()
+            if name in old and old[name].kind is not column.kind
+        }
 
-def decide(shape: Shape | None, seen: Seen, rules: Rules) -> Decision:
+
+def decide(shape: Shape | None, seen: Seen, rules: Rules, facts: Facts = EMPTY) -> Decision:
     """The shape that a table needs to take what was seen.
 
-    New fields get columns in the order in which they came, as long as there are fewer than `rules.max_columns`.
+    New fields get columns in the order in which they came, as long as there are fewer than `rules.max_columns`. What
+    did not fit its column either widens it, or is settled: afterwards, nothing that was seen asks for anything. `facts`
+    are asked where there are such misfits. A table of another layout than the rules say is left as it is.
     """
+    if shape and not shape.is_laid_out_by(rules):
+        return Decision(before=shape, after=shape, new_columns=())
     key_kind = shape.key_kind if shape else seen.first_key_kind or KeyKind.OBJECT_ID
     columns = dict(shape.columns) if shape else {}
+    columns.update(_decided(columns, seen, rules, facts))
     taken = {column.name for column in columns.values()} if seen.fields else set()
     new: list[Column] = []
-    for field, kind in seen.fields.items():
+    whole = {DOCUMENT_FIELD: Kind.JSON} if shape is None and rules.layout is not Layout.COLUMNS else {}
+    for field, kind in {**whole, **seen.fields}.items():
         if len(columns) >= rules.max_columns:
             break
         if field not in columns:
@@ -59,8 +78,20 @@ def decide(shape: Shape | None, seen: Seen, rules: Rules) -> Decision:
             flatten_depth=rules.flatten_depth,
             columns=columns,
         )
-    elif new or mixed != shape.mixed_keys or soft != shape.soft_delete:
+    elif columns != shape.columns or mixed != shape.mixed_keys or soft != shape.soft_delete:
         after = replace(shape, version=shape.version + 1, mixed_keys=mixed, soft_delete=soft, columns=columns)
     else:
         after = shape
     return Decision(before=shape, after=after, new_columns=tuple(new))
+
+
+def _decided(columns: Mapping[str, Column], seen: Seen, rules: Rules, facts: Facts) -> dict[str, Column]:
+    """The columns that something is decided about, or may have to be decided about again."""
+    decided = {}
+    for field, column in columns.items():
+        kind, misfits = seen.misfits.get(field, (None, frozenset()))
+        # A column that became another one meanwhile may take them.
+        if column.settled or kind is column.kind:
+            known = NotExact(facts) if field in seen.far else facts
+            decided[field] = with_misfits(column, misfits if kind is column.kind else (), rules, known)
+    return decided

@@ -1,7 +1,8 @@
 """Fields' names as the names of columns: legal, stable, and never two fields in one column.
 
 A name that is legal and free is its column's name: dots, quotes, spaces and capitals are legal, and names that differ
-only in case are two names. Any other one becomes a readable head, `_` and 8 hexadecimal digits of the name's SHA-256.
+only in case are two names. That of a field inside of an object is all of its names with `_` between them: `a_b`. Any
+other one becomes a readable head, `_` and 8 hexadecimal digits of the name's SHA-256.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from hashlib import sha256
 from itertools import count
+
+from warp.change import PATH
 
 MAX_NAME_BYTES = 63
 """PostgreSQL truncates longer identifiers silently (NAMEDATALEN - 1)."""
@@ -23,17 +26,22 @@ _DIGITS = 8
 
 def column_name(field: str, taken: Container[str]) -> str:
     """The column of a field that has none yet, in a table that has the columns `taken`."""
-    if is_legal(field) and field not in RESERVED and field not in taken:
-        return field
+    name = plain_name(field)
+    if is_legal(name) and name not in RESERVED and name not in taken:
+        return name
     return next(name for name in _hashed(field) if name not in taken)
+
+
+def plain_name(field: str) -> str:
+    """What a field's column is called where nothing stands in the way."""
+    return field.replace(PATH, "_")
 
 
 def _hashed(field: str) -> Iterator[str]:
     """The names for a field that cannot have its own; the first one is nearly always free."""
     encoded = name_bytes(field)
-    start = head(field, MAX_NAME_BYTES - _DIGITS - 1)
+    start = head(plain_name(field), MAX_NAME_BYTES - _DIGITS - 1)
     for attempt in count():
-        # No field of BSON holds a NUL: another attempt is never meant to be some other field's first.
         salt = b"\0%d" % attempt if attempt else b""
         yield f"{start}_{sha256(encoded + salt).hexdigest()[:_DIGITS]}"
 

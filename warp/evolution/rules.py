@@ -22,6 +22,10 @@ class Layout(StrEnum):
     """A row for each change, never altered: operation, position, cluster time, and the document in `doc`."""
 
 
+DOCUMENT_FIELD = "doc"
+"""What holds a document that is whole, in a record and in a row."""
+
+
 class Rewrite(StrEnum):
     """Whether a column may be given a type for which PostgreSQL writes the whole table anew."""
 
@@ -42,6 +46,22 @@ class Conflict(StrEnum):
     """The column becomes jsonb."""
     DEAD_LETTER = "dead_letter"
     """Its document becomes a dead letter."""
+
+
+class Settled(StrEnum):
+    """By which rule it was decided that a column takes no values of some kind that do not fit. They stay in `_extra`,
+    unless the rule says otherwise."""
+
+    REWRITE_NEVER = "rewrite: never"
+    REWRITE_SMALL = "rewrite: small"
+    """The table was not small."""
+    REFUSED = "rewrite refused"
+    """The destination did not do it: a view rests on the column, say."""
+    NOT_EXACT = "not exact as double"
+    """An int column held numbers beyond ±2^53."""
+    CONFLICT_EXTRA = "conflict: extra"
+    CONFLICT_DEAD_LETTER = "conflict: dead_letter"
+    """Their documents become dead letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

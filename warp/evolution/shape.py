@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from warp.change import KeyKind
-from warp.evolution.rules import Layout
+from warp.change import PATH, KeyKind
+from warp.evolution.naming import plain_name
+from warp.evolution.rules import Layout, Rules, Settled
 from warp.values import Kind, exact_string, string_of
+
+TAKE_ALL = frozenset({Kind.TEXT, Kind.ANY})
+"""Columns of these kinds are never widened: what they do not hold exactly is in `_extra`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,11 +21,13 @@ class Column:
 
     name: str
     kind: Kind
+    settled: Mapping[Kind, Settled] = field(default_factory=dict)
+    """For values of other kinds, which the column did not take: the rule by which it was decided that it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """A table as of one version. Columns are only ever added."""
+    """A table as of one version. Columns are added and widened; none ever vanishes."""
 
     version: int
     key_kind: KeyKind
@@ -39,7 +45,11 @@ class Shape:
     @property
     def renamed(self) -> dict[str, str]:
         """The columns that are not called as their fields are, by the field."""
-        return {name: column.name for name, column in self.columns.items() if name != column.name}
+        return {name: column.name for name, column in self.columns.items() if plain_name(name) != column.name}
+
+    def is_laid_out_by(self, rules: Rules) -> bool:
+        """Whether the table was made with the layout that the rules say."""
+        return (self.layout, self.flatten_depth) == (rules.layout, rules.flatten_depth)
 
     def to_json(self) -> dict[str, Any]:
         """The form kept in `schema_registry`; the version is a column of its own there."""
@@ -49,7 +59,7 @@ class Shape:
             "soft_delete": self.soft_delete,
             "layout": self.layout.value,
             "flatten_depth": self.flatten_depth,
-            "columns": [[exact_string(name), column.name, column.kind.value] for name, column in self.columns.items()],
+            "columns": [[_written(name), *_column_to_json(column)] for name, column in self.columns.items()],
         }
 
     @classmethod
@@ -62,5 +72,30 @@ class Shape:
             soft_delete=shape["soft_delete"],
             layout=Layout(shape.get("layout", Layout.COLUMNS)),
             flatten_depth=shape.get("flatten_depth", 0),
-            columns={string_of(name): Column(name=column, kind=Kind(kind)) for name, column, kind in shape["columns"]},
+            columns={_read(name): _column_from_json(*column) for name, *column in shape["columns"]},
         )
+
+
+def _column_to_json(column: Column) -> list[Any]:
+    """Name and kind, and what is settled where anything is."""
+    settled = {kind.value: rule.value for kind, rule in column.settled.items()}
+    return [column.name, column.kind.value, *([settled] if settled else [])]
+
+
+def _column_from_json(name: str, kind: str, settled: Mapping[str, str] | None = None) -> Column:
+    return Column(
+        name=name,
+        kind=Kind(kind),
+        settled={Kind(value): Settled(rule) for value, rule in (settled or {}).items()},
+    )
+
+
+def _written(name: str) -> Any:
+    """A field's name as jsonb holds it; that of one inside of an object as the list of its names."""
+    names = [exact_string(part) for part in name.split(PATH)]
+    return names if len(names) > 1 else names[0]
+
+
+def _read(written: Any) -> str:
+    """The name that `_written` wrote."""
+    return PATH.join(map(string_of, written)) if isinstance(written, list) else string_of(written)

@@ -3,10 +3,11 @@
 `fields` decides about the fields of documents, `tables` about whole tables, `patterns` says what a name matches.
 """
 
-from warp.filters.fields import REDACTED, FieldFilter, FieldPatterns, Mask, Tree, field_filter
+from warp.filters.fields import KEY_FIELD, REDACTED, FieldFilter, FieldPatterns, Mask, Tree, field_filter
 from warp.filters.tables import TablePatterns, passes
 
 __all__ = [
+    "KEY_FIELD",
     "REDACTED",
     "FieldFilter",
     "FieldPatterns",

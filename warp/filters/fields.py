@@ -6,7 +6,7 @@ exclude it. Of several masks of one field the nearest level's counts. So no leve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -47,7 +47,7 @@ class FieldPatterns:
 class Tree(Protocol):
     """How a source's own values are taken apart and put together."""
 
-    def pairs(self, value: Any) -> Iterable[tuple[str, Any]] | None:
+    def pairs(self, value: Any) -> Collection[tuple[str, Any]] | None:
         """The names and values of an object; None for anything else."""
 
     def object_of(self, pairs: Iterable[tuple[str, Any]]) -> Any:

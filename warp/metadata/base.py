@@ -73,6 +73,24 @@ class TableState:
     blocked: Block | None
 
 
+LEDGER_FIELDS = 500
+"""Fields of a table that the ledger of values kept in `_extra` tells apart, give or take those that come at once."""
+LEDGER_NAME_BYTES = 1000
+"""Fields with longer names are not told apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptValues:
+    """How many values of a field were kept in `_extra` for one reason, each time that their document was written."""
+
+    field: str | None
+    """None: fields beyond LEDGER_FIELDS, or with a name beyond LEDGER_NAME_BYTES, together."""
+    reason: str
+    values: int
+    first_at: datetime
+    last_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """A change that can never be applied: parked in the same transaction that moves the position past it."""
@@ -187,6 +205,9 @@ class Metadata(Protocol):
     def tables(self, schema: str) -> list[TableState]:
         """The tables of a schema, in order of name."""
 
+    def kept_values(self, schema: str) -> dict[str, list[KeptValues]]:
+        """The ledger of values kept in `_extra`, by table; of each the most frequent first."""
+
     def replace_table(self, ref: TableRef, ts: int, partitions: int, cause: str) -> bool:
         """The source replaced all documents of a table at `ts`: plan a snapshot of it, in place of any other, and note
         that in the audit log. Changes before `ts` are void from here on. False: that was done before.
@@ -232,7 +253,10 @@ class Metadata(Protocol):
         """
 
     def include(self, ref: TableRef) -> None:
-        """Note that a table is excluded no more. It must have been planned to be read before."""
+        """Note that a table is excluded no more. It must have been planned to be read before.
+
+        If somebody dropped it at the destination meanwhile, its shape is forgotten, so that it is made anew.
+        """
 
     def letters(self, chosen: LetterFilter, limit: int | None) -> list[StoredLetter]:
         """The newest dead letters, at most `limit` of them, newest first; their payloads are left out (empty)."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 
 from warp.change import TableRef
-from warp.metadata import audit, floors, progress
+from warp.destinations.postgresql.names import target
+from warp.metadata import audit, floors, ledger, progress, registry
 
 
 def excluded(connection: psycopg.Connection, schema: str) -> set[str]:
@@ -30,5 +31,12 @@ def exclude(connection: psycopg.Connection, ref: TableRef) -> bool:
 
 
 def include(connection: psycopg.Connection, ref: TableRef) -> None:
-    """Note that a table is excluded no more."""
+    """Note that a table is excluded no more. If somebody dropped it, it is made anew, as if it had never been made."""
     connection.execute("DELETE FROM cartridge_warp.excluded_tables WHERE schema_name = %s AND table_name = %s", [*ref])
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shape ' || %s, 0))", [str(ref)])
+    there = connection.execute(
+        "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = %s", [*target(ref)]
+    ).rowcount
+    if not there and registry.current(connection, ref):
+        registry.forget(connection, ref, "dropped by hand while it was excluded")
+        ledger.forget(connection, ref)

@@ -10,7 +10,7 @@ import orjson
 import psycopg
 from psycopg.rows import dict_row
 
-from warp.change import Key, KeyKind, Operation, TableRef
+from warp.change import BEGINNING, Key, KeyKind, Operation, TableRef
 from warp.errors import WarpError
 from warp.metadata import audit
 from warp.metadata.base import DeadLetter, LetterFilter, LetterState, StoredLetter
@@ -22,25 +22,25 @@ _COLUMNS = (
 )
 
 
-def park(connection: psycopg.Connection, letters: Sequence[DeadLetter]) -> None:
+def park(connection: psycopg.Connection, letters: Sequence[DeadLetter], *, each: bool) -> None:
     """Keep dead letters; the same change is kept once, and so is a document that a later load reads again.
 
     Of several changes of a document at one time, those of one source transaction, only the last is left open: nobody
-    ever saw the states before it, and their time could not put them in order.
+    ever saw the states before it, and their time could not put them in order. `each`: all are, as each has its row.
     """
     with connection.cursor() as cursor:
         cursor.executemany(
             "UPDATE cartridge_warp.dead_letters SET state = 'superseded', resolved_at = now() "
             "WHERE schema_name = %s AND table_name = %s AND state = 'open' AND md5(key::text) = md5(%s::jsonb::text) "
             "AND ts = %s AND position < %s",
-            [(*letter.ref, _key_json(letter.key), letter.ts, letter.position) for letter in letters],
+            [(*letter.ref, _key_json(letter.key), letter.ts, letter.position) for letter in letters if not each],
         )
         cursor.executemany(
             "INSERT INTO cartridge_warp.dead_letters AS held "
             "(schema_name, table_name, key, operation, position, ts, payload, error_class, error, remedy, traceback, "
             "correlation_id) "
             "VALUES (%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
-            "ON CONFLICT (schema_name, table_name, position, md5(key::text)) DO UPDATE SET "
+            "ON CONFLICT (schema_name, table_name, md5(position), md5(key::text)) DO UPDATE SET "
             "ts = excluded.ts, error_class = excluded.error_class, error = excluded.error, remedy = excluded.remedy, "
             "traceback = excluded.traceback, correlation_id = excluded.correlation_id, created_at = now(), "
             "state = 'open', resolved_at = NULL, attempts = held.attempts + 1 WHERE held.ts < excluded.ts",
@@ -73,8 +73,13 @@ def any_open(connection: psycopg.Connection, ref: TableRef) -> bool:
     return row is not None and bool(row[0])
 
 
-def supersede(connection: psycopg.Connection, ref: TableRef, states: Iterable[tuple[Key, int]]) -> int:
-    """Settle the open letters of documents of which a later state was written: each up to its time; how many."""
+def supersede(
+    connection: psycopg.Connection, ref: TableRef, states: Iterable[tuple[Key, int]], *, loads_only: bool
+) -> int:
+    """Settle the open letters of documents of which a later state was written: each up to its time; how many.
+
+    `loads_only`: those of first loads alone.
+    """
     keys, stamps = [], []
     for key, ts in states:
         keys.append(_key_json(key))
@@ -83,8 +88,9 @@ def supersede(connection: psycopg.Connection, ref: TableRef, states: Iterable[tu
         "UPDATE cartridge_warp.dead_letters AS letter SET state = 'superseded', resolved_at = now() "
         "FROM unnest(%s::jsonb[], %s::bigint[]) AS written (key, ts) "
         "WHERE letter.schema_name = %s AND letter.table_name = %s AND letter.state = 'open' "
-        "AND md5(letter.key::text) = md5(written.key::text) AND letter.key = written.key AND letter.ts <= written.ts",
-        [keys, stamps, *ref],
+        "AND md5(letter.key::text) = md5(written.key::text) AND letter.key = written.key AND letter.ts <= written.ts "
+        "AND (letter.position = %s OR NOT %s)",
+        [keys, stamps, *ref, BEGINNING, loads_only],
     ).rowcount
 
 

@@ -8,6 +8,7 @@ import psycopg
 from warp.change import TableRef
 from warp.destinations.survey import ShapeVersion
 from warp.evolution.shape import Shape
+from warp.metadata import ledger
 
 
 def current(connection: psycopg.Connection, ref: TableRef) -> Shape | None:
@@ -42,6 +43,7 @@ def shapes(connection: psycopg.Connection, schema: str) -> dict[str, Shape]:
 def forget(connection: psycopg.Connection, ref: TableRef, cause: str) -> None:
     """Note that the table is there no more: as a version without a shape, so that no version comes twice."""
     _insert(connection, ref, version(connection, ref) + 1, current(connection, ref), None, cause, None)
+    ledger.forget(connection, ref)
 
 
 def record(

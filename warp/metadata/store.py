@@ -11,8 +11,8 @@ from psycopg.rows import dict_row
 
 from warp.change import Partition, TableRef
 from warp.destinations.postgresql.names import identifier
-from warp.metadata import audit, error_log, exclusions, floors, letters, progress
-from warp.metadata.base import LetterFilter, LoggedError, SchemaState, StoredLetter, TableState
+from warp.metadata import audit, error_log, exclusions, floors, ledger, letters, progress
+from warp.metadata.base import KeptValues, LetterFilter, LoggedError, SchemaState, StoredLetter, TableState
 from warp.metadata.states import TABLES, schema_state, table_state
 from warp.sources.base import Chunk, SourceTable, StreamPoint
 
@@ -96,6 +96,10 @@ class MetadataStore:
 
     def tables(self, schema: str) -> list[TableState]:
         return [table_state(row) for row in self._rows(TABLES, [schema])]
+
+    def kept_values(self, schema: str) -> dict[str, list[KeptValues]]:
+        with self._client.connection() as connection:
+            return ledger.of_schema(connection, schema)
 
     def add_chunks(self, ref: TableRef, chunks: Iterable[Chunk]) -> int:
         place = [ref.schema, ref.table]
@@ -200,7 +204,7 @@ class MetadataStore:
             return exclusions.exclude(connection, ref)
 
     def include(self, ref: TableRef) -> None:
-        with self._client.connection() as connection:
+        with self._client.connection() as connection, connection.transaction():
             exclusions.include(connection, ref)
 
     def letters(self, chosen: LetterFilter, limit: int | None) -> list[StoredLetter]:

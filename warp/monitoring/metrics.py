@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from warp.change import TableRef, dotted
 from warp.errors import WarpError
 
 RECORDS = Counter(
@@ -16,8 +19,12 @@ STALE = Counter(
 KEPT = Counter(
     "cartridge_warp_values_kept_in_extra_total",
     "Values kept in _extra because they fit no column",
-    ["schema", "table", "reason"],
+    ["schema", "table", "field", "reason"],
 )
+OTHER_FIELDS = "(other)"
+"""Stands for the fields that are not told apart."""
+_MOST_FIELDS = 200
+_MOST_LETTERS = 100
 DEAD_LETTERS = Counter("cartridge_warp_dead_letters_total", "Changes that could not be applied", ["schema", "table"])
 SUPERSEDED = Counter(
     "cartridge_warp_dead_letters_superseded_total",
@@ -53,6 +60,18 @@ _BACKLOG_BYTES = Gauge("cartridge_warp_backlog_bytes", "Bytes in the partition l
 _PAUSED = Gauge("cartridge_warp_tailer_paused", "1 while the logs are at their high-water mark", ["schema"])
 _CHECKPOINT = Gauge("cartridge_warp_checkpoint_timestamp_seconds", "When the checkpoint was last saved", ["schema"])
 _RESTARTS = Counter("cartridge_warp_tailer_restarts_total", "Times that lost entries were sent again", ["schema"])
+
+
+_told: defaultdict[TableRef, set[str]] = defaultdict(set)
+
+
+def kept(ref: TableRef, field: str, reason: str, values: int) -> None:
+    """Values were kept in `_extra`. Of each table this process tells apart the first fields that come."""
+    told = _told[ref]
+    if field not in told and len(told) < _MOST_FIELDS:
+        told.add(field)
+    name = dotted(field).encode("utf-8", "backslashreplace").decode() if field in told else OTHER_FIELDS
+    KEPT.labels(*ref, name[:_MOST_LETTERS], reason).inc(values)
 
 
 class TailerMetrics:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from warp.metadata.base import Block, LoggedError
+from warp.change import dotted
+from warp.metadata.base import Block, KeptValues, LoggedError
 from warp.monitoring.stalls import Trouble
 
 
@@ -59,13 +60,16 @@ class TableStatus:
     """Its table as the destination names it."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """The columns that are not called as their fields are, by the field; only where they were asked for."""
+    kept: tuple[KeptValues, ...] = ()
+    """Values that were kept in `_extra`, the most frequent first; only where they were asked for."""
 
     def to_json(self) -> dict[str, Any]:
         """As `status --json` prints it."""
         return {
             "name": self.name,
             "target": self.target,
-            "renamed_columns": dict(self.renamed),
+            "renamed_columns": {dotted(name): column for name, column in self.renamed.items()},
+            "kept_in_extra": [_kept(kept) for kept in self.kept],
             "state": self.state.value,
             "lag_seconds": self.lag_seconds,
             "backlog_changes": self.backlog_changes,
@@ -123,6 +127,16 @@ class SchemaStatus:
             "errors": [_error(error) for error in self.errors],
             "notes": list(self.notes),
         }
+
+
+def _kept(kept: KeptValues) -> dict[str, Any]:
+    return {
+        "field": None if kept.field is None else dotted(kept.field),
+        "reason": kept.reason,
+        "values": kept.values,
+        "first_at": kept.first_at.isoformat(),
+        "last_at": kept.last_at.isoformat(),
+    }
 
 
 def _error(error: LoggedError) -> dict[str, Any]:

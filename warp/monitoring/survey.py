@@ -16,7 +16,7 @@ from warp.config import Config
 from warp.connections import Connections
 from warp.destinations.base import Destination
 from warp.errors import WarpError
-from warp.metadata.base import SchemaState, SnapshotState, TableState
+from warp.metadata.base import Metadata, SchemaState, SnapshotState, TableState
 from warp.monitoring.stalls import ALIVE_SECONDS, SAME_SECONDS, Around, Trouble, short_headroom, stalled
 from warp.monitoring.status import SchemaStatus, State, TableStatus
 from warp.transport.base import Backlog
@@ -43,6 +43,12 @@ def with_names(schema: SchemaStatus, destination: Destination) -> SchemaStatus:
         replace(table, renamed=shapes[table.name].renamed) if table.name in shapes else table for table in schema.tables
     )
     return replace(schema, tables=tuple(tables))
+
+
+def with_kept(schema: SchemaStatus, metadata: Metadata) -> SchemaStatus:
+    """The status with the values that were kept in `_extra`."""
+    kept = metadata.kept_values(schema.name)
+    return replace(schema, tables=tuple(replace(each, kept=tuple(kept.get(each.name, ()))) for each in schema.tables))
 
 
 class _Reader:

@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from warp.change import Change, Key, Record, RoutedChange
-from warp.filters import FieldFilter
+from warp.errors import NotMirrored
+from warp.layouts import Form
 from warp.values import Value
 
 
@@ -67,6 +68,9 @@ class StreamBatch:
     events: Sequence[TableEvent] = ()
     """What happened to whole tables between the first and the last change. Their `ts` says which changes they void."""
 
+    passed_over: Sequence[NotMirrored] = ()
+    """What happened as well, but cannot be handed out: for a person to read."""
+
 
 class ChangeStream(Protocol):
     """All document changes of one schema, in order, from a point on; each at least once, none left out.
@@ -113,6 +117,14 @@ class Piece:
     ts: int
 
 
+class Inspected(NamedTuple):
+    """A document to be looked at, and how many bytes it has at the source, which a filter does not change."""
+
+    key: Key
+    record: Record
+    size: int
+
+
 Document = object
 """A document as its source holds it, for `Source.differences` alone."""
 
@@ -131,8 +143,8 @@ StoredRow = Mapping[str, Value | StoredJson]
 class Source(Protocol):
     """A database that can be read whole and followed. One object is used by one thread at a time.
 
-    Where a method takes `fields`, records hold only what that filter lets through, with the masks that it puts on;
-    without one they are whole.
+    Where a method takes `fields`, records are of that form: they hold only what its filter lets through, with the masks
+    that it puts on, laid out as in their table; without one they are as their documents.
     """
 
     def now(self) -> int:
@@ -140,6 +152,9 @@ class Source(Protocol):
 
     def tables(self, schema: str) -> list[SourceTable]:
         """The tables of a schema that can be mirrored, without system tables and views, in order of name."""
+
+    def unmirrored(self, schema: str) -> dict[str, NotMirrored]:
+        """The tables of a schema that would be mirrored if the source told of their changes, by a name to show."""
 
     def open_stream(self, schema: str, after: StreamPoint | None) -> ChangeStream:
         """Follow a schema from just after a point, or from now on.
@@ -153,7 +168,7 @@ class Source(Protocol):
         Counted from now; None where the source does not say.
         """
 
-    def decode(self, payload: bytes, fields: FieldFilter | None = None) -> list[Change]:
+    def decode(self, payload: bytes, fields: Form | None = None) -> list[Change]:
         """Decode `RoutedChange.raw` bytes, any number of them joined, back into changes, in order.
 
         Never fails for a value that the source can hold: what has no better form is `Opaque`.
@@ -169,7 +184,7 @@ class Source(Protocol):
         """The same number as `RoutedChange.key_hash` of every change of that document."""
 
     def lookup(
-        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: FieldFilter | None = None
+        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: Form | None = None
     ) -> Iterator[AsOf]:
         """The documents of those keys, in pieces of bounded size; all as of one time, `after` or later.
 
@@ -179,13 +194,17 @@ class Source(Protocol):
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         """Ranges that together hold every key there can be, of about `documents` present documents each."""
 
-    def read(
-        self, schema: str, table: str, chunk: Chunk, after: int, fields: FieldFilter | None = None
-    ) -> Iterator[Piece]:
+    def read(self, schema: str, table: str, chunk: Chunk, after: int, fields: Form | None = None) -> Iterator[Piece]:
         """All documents of a range, in order of key, in pieces of bounded size; all as of one time, `after` or later.
 
         Raises Transient, too, where a long reading has outlived the source's memory of that time.
         """
+
+    def inspect(
+        self, schema: str, table: str, what: Chunk | int, fields: Form | None = None
+    ) -> Iterator[list[Inspected]]:
+        """Documents to be looked at, in lists of bounded size: all of a range in order of key, as of one time, or about
+        so many of the table, chosen at random, each once; all of them where there are no more."""
 
     def scan(self, schema: str, table: str, chunk: Chunk) -> Iterator[list[tuple[Key, Document]]]:
         """All documents of a range, for comparison with rows, in lists of bounded size."""
@@ -193,9 +212,7 @@ class Source(Protocol):
     def fetch(self, schema: str, table: str, keys: Sequence[Key]) -> dict[Key, Document]:
         """The documents of those keys that exist now, for comparison with rows."""
 
-    def differences(
-        self, document: Document, key: Key, row: StoredRow, fields: FieldFilter | None = None
-    ) -> tuple[str, ...]:
+    def differences(self, document: Document, key: Key, row: StoredRow, fields: Form | None = None) -> tuple[str, ...]:
         """The names of the fields in which the document rebuilt from a row is not this document; empty: equal.
 
         Order of fields and width of numbers aside (8, 8 as long and 8.0 are equal).

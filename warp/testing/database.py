@@ -11,7 +11,18 @@ from typing import Any
 from warp.change import BEGINNING, Key, Partition, TableRef
 from warp.destinations.base import PartitionState
 from warp.evolution.shape import Shape
-from warp.metadata.base import Block, LetterState, LoggedError, SchemaState, SnapshotState, StoredLetter
+from warp.history import Event
+from warp.metadata.base import (
+    LEDGER_FIELDS,
+    LEDGER_NAME_BYTES,
+    Block,
+    KeptValues,
+    LetterState,
+    LoggedError,
+    SchemaState,
+    SnapshotState,
+    StoredLetter,
+)
 from warp.sources.base import Chunk, StoredRow
 
 
@@ -22,6 +33,19 @@ class Row:
     ts: int
     fields: StoredRow
     is_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A row of a history; `fields` are None where there is no document, as of `record_ts`."""
+
+    event: Event
+    fields: StoredRow | None = None
+    record_ts: int | None = None
+
+
+Place = tuple[int, str]
+"""Time and position of such a row: those of one document are in this order."""
 
 
 @dataclass(slots=True)
@@ -64,6 +88,11 @@ class Known:
     """Rows before this are kept although the source dropped the table."""
     block: Block | None = None
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether nothing of a snapshot is left to load."""
+        return self.snapshot is not SnapshotState.PLANNED and all(chunk.finished for chunk in self.chunks.values())
+
 
 class Locks:
     """Who holds what, exclusively or shared. Nobody waits: what cannot be had is refused at once."""
@@ -98,12 +127,15 @@ class MemoryDatabase:
         self.clock = clock
         self.migrated = False
         self.rows: dict[TableRef, dict[Key, Row]] = {}
+        self.histories: dict[TableRef, dict[Key, dict[Place, HistoryEntry]]] = {}
         self.shapes: dict[TableRef, Shape] = {}
         self.schemas: dict[str, SchemaState] = {}
         self.known: dict[TableRef, Known] = {}
         self.excluded: set[TableRef] = set()
         self.markers: dict[tuple[TableRef, int], Marker] = {}
         self.tombstones: dict[TableRef, dict[Key, int]] = {}
+        self.kept: dict[tuple[TableRef, str | None, str], KeptValues] = {}
+        """The ledger of values kept in `_extra`, by table, field and reason."""
         self.letters: dict[tuple[TableRef, str, Key], StoredLetter] = {}
         self.errors: dict[tuple[str, str | None, str, str], LoggedError] = {}
         """By schema, table, class and text; what was met last comes last."""
@@ -172,6 +204,21 @@ class MemoryDatabase:
             first_at=known.first_at if known else now,
             last_at=now,
             occurrences=times + (known.occurrences if known else 0),
+        )
+
+    def count_kept(self, ref: TableRef, field: str, reason: str, values: int) -> None:
+        """Add to the ledger of values kept in `_extra`."""
+        told = {name for table, name, _ in self.kept if table == ref and name is not None}
+        fits = len(field.encode("utf-8", "surrogateescape")) <= LEDGER_NAME_BYTES
+        name = field if field in told or (fits and len(told) < LEDGER_FIELDS) else None
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        known = self.kept.get((ref, name, reason))
+        self.kept[ref, name, reason] = KeptValues(
+            field=name,
+            reason=reason,
+            values=values + (known.values if known else 0),
+            first_at=known.first_at if known else now,
+            last_at=now,
         )
 
     def chunk(self, ref: TableRef, number: int) -> ChunkState | None:

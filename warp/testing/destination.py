@@ -10,10 +10,13 @@ from warp.destinations.base import OnDrop, Transaction
 from warp.errors import Fatal, Transient
 from warp.evolution.decide import Decision, decide
 from warp.evolution.infer import Seen
-from warp.evolution.rules import Rules
+from warp.evolution.misfits import SMALL_ROWS, Assumed
+from warp.evolution.rules import Layout, Rules
 from warp.evolution.shape import Shape
+from warp.history import Event
 from warp.metadata.base import Metadata, SnapshotState
 from warp.sources.base import StoredRow
+from warp.testing import history
 from warp.testing.database import Known, MemoryDatabase, Row
 from warp.testing.hook import Hook, passing
 from warp.testing.metadata import MemoryMetadata
@@ -65,7 +68,8 @@ class MemoryDestination:
         position: str = BEGINNING,
     ) -> Decision:
         self._hook("destination.evolve")
-        decision = decide(self.database.shapes.get(ref), seen, rules)
+        facts = Assumed(small=len(self.database.rows.get(ref, {})) <= SMALL_ROWS)
+        decision = decide(self.database.shapes.get(ref), seen, rules, facts)
         if decision.changes:
             if not self.database.locks.free(("shape", ref)):
                 raise Transient("a transaction rests on the table's shape")
@@ -80,14 +84,19 @@ class MemoryDestination:
         if not self.database.unattended(ref):
             raise Transient("another transaction has the lock")
         known.block = None
-        if on_drop is OnDrop.KEEP:
+        keeps_history = self._keeps_history(ref)
+        if on_drop is OnDrop.KEEP or keeps_history:
             known.kept = ts
+            if keeps_history:
+                history.end_all(self.database, ref, Event.DROP, ts, before=ts)
         else:
             known.floor = ts
             self._end_snapshot(ref, known)
             self._remove(ref, 0, ts, soft=soft and on_drop is not OnDrop.DROP)
-        if on_drop is OnDrop.DROP and not self.database.rows.get(ref):
+        if on_drop is OnDrop.DROP and not keeps_history and not self.database.rows.get(ref):
             self.database.shapes.pop(ref, None)
+            for place in [place for place in self.database.kept if place[0] == ref]:
+                del self.database.kept[place]
         self.database.audit.append((ref, f"source table dropped: {on_drop}"))
         return True
 
@@ -98,6 +107,9 @@ class MemoryDestination:
             return 0
         if not self.database.unattended(ref):
             raise Transient("another transaction has the lock")
+        if self._keeps_history(ref):
+            ends = known.kept < known.floor
+            return history.end_all(self.database, ref, Event.GONE, known.floor, limit=limit) if ends else 0
         return self._remove(ref, known.kept, known.floor, soft=soft, limit=limit)
 
     def end_stalled(self, seconds: float) -> int:
@@ -144,10 +156,18 @@ class MemoryDestination:
 
     def kept(self, ref: TableRef, shape: Shape) -> int:
         self._hook("destination.kept")
+        if self._keeps_history(ref):
+            return 0
         alive = [row for row in self.database.rows.get(ref, {}).values() if not row.is_deleted]
         return len(alive) - len(self._present(ref))
 
+    def _keeps_history(self, ref: TableRef) -> bool:
+        shape = self.database.shapes.get(ref)
+        return shape is not None and shape.layout is Layout.HISTORY
+
     def _present(self, ref: TableRef) -> dict[Key, Row]:
+        if self._keeps_history(ref):
+            return history.present(self.database, ref)
         kept = self.database.known[ref].kept if ref in self.database.known else 0
         rows = self.database.rows.get(ref, {})
         return {key: row for key, row in rows.items() if not row.is_deleted and row.ts >= kept}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from warp.change import Change, Key, KeyKind, Operation, Record
-from warp.filters import FieldFilter
+from warp.layouts import Form
 from warp.sources.base import Chunk, Document, StoredJson, StoredRow
 from warp.values import Structured, Value, exact_double
 
@@ -42,7 +42,7 @@ def key_hash(key: Key) -> int:
 class JsonTree:
     """See `warp.filters.Tree` for the contract of each method."""
 
-    def pairs(self, value: Any) -> Iterable[tuple[str, Any]] | None:
+    def pairs(self, value: Any) -> Collection[tuple[str, Any]] | None:
         return value.items() if isinstance(value, dict) else None
 
     def object_of(self, pairs: Iterable[tuple[str, Any]]) -> Any:
@@ -61,8 +61,8 @@ class JsonTree:
 JSON = JsonTree()
 
 
-def record_of(document: Mapping[str, Any], only: FieldFilter | None = None) -> Record:
-    """The fields of a document except its key, as the filter lets them through."""
+def record_of(document: Mapping[str, Any], only: Form | None = None) -> Record:
+    """The fields of a document except its key, in the form of their table."""
     if only is not None:
         document = only.apply(document, JSON)
     return {name: _value(value) for name, value in document.items() if name != "_id"}
@@ -116,12 +116,12 @@ def encode(
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
-def decode(payload: bytes, only: FieldFilter | None = None) -> list[Change]:
-    """The changes that were encoded, joined; their records hold what the filter lets through."""
+def decode(payload: bytes, only: Form | None = None) -> list[Change]:
+    """The changes that were encoded, joined; their records are of the form of their table."""
     return [_change(orjson.loads(raw[_LENGTH_BYTES:]), only) for raw in _split(payload)]
 
 
-def _change(fields: list[Any], only: FieldFilter | None) -> Change:
+def _change(fields: list[Any], only: Form | None) -> Change:
     position, ts, operation, kind, text, document, committed_ms = fields
     record = None if document is None else record_of(document, only)
     return Change(position, ts, Operation(operation), Key(KeyKind(kind), text), record, committed_ms)
@@ -150,7 +150,7 @@ def _split(payload: bytes) -> Iterator[bytes]:
         at = end
 
 
-def differences(document: Document, row: StoredRow, only: FieldFilter | None = None) -> tuple[str, ...]:
+def differences(document: Document, row: StoredRow, only: Form | None = None) -> tuple[str, ...]:
     """The names of the fields in which a row is not its document."""
     assert isinstance(document, dict)
     if only is not None:

@@ -10,6 +10,7 @@ from warp.change import Partition, TableRef
 from warp.errors import Transient
 from warp.metadata.base import (
     Block,
+    KeptValues,
     LetterFilter,
     LetterState,
     LoggedError,
@@ -103,6 +104,15 @@ class MemoryMetadata:
         self._hook("metadata.tables")
         return [self._state(ref, known) for ref, known in self._of(schema)]
 
+    def kept_values(self, schema: str) -> dict[str, list[KeptValues]]:
+        self._hook("metadata.kept_values")
+        ordered = sorted(self._database.kept.items(), key=lambda item: (-item[1].values, item[1].field or ""))
+        tables: dict[str, list[KeptValues]] = {}
+        for (ref, _, _), kept in ordered:
+            if ref.schema == schema:
+                tables.setdefault(ref.table, []).append(kept)
+        return tables
+
     def add_chunks(self, ref: TableRef, chunks: Iterable[Chunk]) -> int:
         self._hook("metadata.add_chunks")
         known = self._database.known[ref]
@@ -191,6 +201,8 @@ class MemoryMetadata:
     def include(self, ref: TableRef) -> None:
         self._hook("metadata.include")
         self._database.excluded.discard(ref)
+        if ref not in {*self._database.rows, *self._database.histories}:  # dropped by hand
+            self._database.shapes.pop(ref, None)
 
     def letters(self, chosen: LetterFilter, limit: int | None) -> list[StoredLetter]:
         self._hook("metadata.letters")

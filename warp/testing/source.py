@@ -7,6 +7,7 @@ nothing at hand says so at once. Whoever answers may be behind, but never by mor
 from __future__ import annotations
 
 import copy
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +17,20 @@ from typing import Any
 import orjson
 
 from warp.change import Change, Key, Operation, TableRef, cluster_seconds, cluster_time
-from warp.filters import FieldFilter
-from warp.sources.base import AsOf, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint, TableEvent, TableFate
+from warp.errors import NotMirrored
+from warp.layouts import Form
+from warp.sources.base import (
+    AsOf,
+    Chunk,
+    Document,
+    Inspected,
+    Piece,
+    SourceTable,
+    StoredRow,
+    StreamPoint,
+    TableEvent,
+    TableFate,
+)
 from warp.testing import documents as toy
 from warp.testing.hook import Hook, passing
 from warp.testing.past import Held, Past
@@ -41,6 +54,9 @@ class MemorySource:
         most; `history_seconds` is what `headroom_seconds` counts from; `behind` is how many changes an answer lacks."""
         self.documents: dict[TableRef, dict[Key, dict[str, Any]]] = {}
         self.log: list[Logged] = []
+        self.silent: dict[str, NotMirrored] = {}
+        """Tables that are there, and of which no stream tells."""
+        self.unsent: list[NotMirrored] = []
         self.batch = batch
         self._piece = piece
         self._clock = clock
@@ -133,6 +149,9 @@ class MemorySource:
             if ref.schema == schema
         ]
 
+    def unmirrored(self, schema: str) -> dict[str, NotMirrored]:
+        return dict(self.silent)
+
     def open_stream(self, schema: str, after: StreamPoint | None) -> MemoryStream:
         self.hook("source.open_stream")
         # The time of what may come next, as that of a real stream that is opened.
@@ -145,7 +164,7 @@ class MemorySource:
             return None
         return cluster_seconds(ts) + self._history_seconds - self._clock()
 
-    def decode(self, payload: bytes, fields: FieldFilter | None = None) -> list[Change]:
+    def decode(self, payload: bytes, fields: Form | None = None) -> list[Change]:
         return toy.decode(payload, fields)
 
     def extract(self, payload: bytes, position: str) -> bytes:
@@ -158,7 +177,7 @@ class MemorySource:
         return toy.key_hash(key)
 
     def lookup(
-        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: FieldFilter | None = None
+        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: Form | None = None
     ) -> Iterator[AsOf]:
         self.hook("source.lookup")
         ts, held = self._as_of(schema, table, after)
@@ -171,9 +190,7 @@ class MemorySource:
         for lower, upper in pairwise(bounds):
             yield Chunk(lower=lower, upper=upper)
 
-    def read(
-        self, schema: str, table: str, chunk: Chunk, after: int, fields: FieldFilter | None = None
-    ) -> Iterator[Piece]:
+    def read(self, schema: str, table: str, chunk: Chunk, after: int, fields: Form | None = None) -> Iterator[Piece]:
         self.hook("source.snapshot")
         ts, held = self._as_of(schema, table, after)
         for piece in toy.pieces(held, chunk, self._piece):
@@ -183,6 +200,17 @@ class MemorySource:
                 rest=toy.bound(piece[-1][0]),
                 ts=ts,
             )
+
+    def inspect(
+        self, schema: str, table: str, what: Chunk | int, fields: Form | None = None
+    ) -> Iterator[list[Inspected]]:
+        held = self._held(schema, table)
+        if isinstance(what, int):
+            chosen = random.sample(list(held), min(what, len(held)))
+            held, what = {key: held[key] for key in chosen}, Chunk(lower=None, upper=None)
+        for piece in toy.pieces(held, what, self._piece):
+            self.hook("source.inspect")
+            yield [Inspected(key, toy.record_of(each, fields), len(orjson.dumps(each))) for key, each in piece]
 
     def scan(self, schema: str, table: str, chunk: Chunk) -> Iterator[list[tuple[Key, Document]]]:
         for piece in toy.pieces(self._held(schema, table), chunk, self._piece):
@@ -194,9 +222,7 @@ class MemorySource:
         held = self._held(schema, table)
         return {key: held[key] for key in keys if key in held}
 
-    def differences(
-        self, document: Document, key: Key, row: StoredRow, fields: FieldFilter | None = None
-    ) -> tuple[str, ...]:
+    def differences(self, document: Document, key: Key, row: StoredRow, fields: Form | None = None) -> tuple[str, ...]:
         return toy.differences(document, row, fields)
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import NamedTuple, Protocol
 
 from warp.change import Key, Operation, RoutedChange, TableRef
-from warp.errors import StreamInvalid, StreamLost
+from warp.errors import NotMirrored, StreamInvalid, StreamLost
 from warp.sources.base import StreamBatch, StreamPoint, TableEvent
 from warp.testing import documents as toy
 from warp.testing.hook import Hook
@@ -35,6 +35,8 @@ class Followed(Protocol):
     """What follows a position before this one was thrown away."""
     cuts: int
     """How often all open streams were ended."""
+    unsent: list[NotMirrored]
+    """What the next batch says that it leaves out."""
 
     def end(self) -> StreamPoint:
         """After all that has been logged, and before all that will be."""
@@ -62,6 +64,7 @@ class MemoryStream:
             self.point = StreamPoint(position=found[-1].position, ts=found[-1].ts)
         else:
             self.point = source.end()
+        passed_over, source.unsent[:] = list(source.unsent), []
         ours = [logged for logged in found if logged.ref.schema == self._schema]
         return StreamBatch(
             changes=[
@@ -72,6 +75,7 @@ class MemoryStream:
             end=self.point,
             source_ts=source.end().ts,
             events=[logged.event for logged in ours if logged.event is not None],
+            passed_over=passed_over,
         )
 
     def close(self) -> None:

@@ -5,20 +5,24 @@ A lock that another transaction has is refused at once with Transient, as Postgr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from warp.change import Delete, Key, Partition, Record, TableRef, Write
+from warp.change import BEGINNING, Delete, Key, Partition, TableRef, Write
 from warp.destinations.base import PartitionState, Written
+from warp.destinations.kept import refusal
 from warp.errors import Poison, Transient, WarpError
+from warp.evolution.rules import Layout
 from warp.evolution.shape import Shape
+from warp.history import HistoryRow, loaded
 from warp.metadata.base import DeadLetter, LetterState, StoredLetter
-from warp.sources.base import Chunk, StoredJson, StoredRow
+from warp.sources.base import Chunk
 from warp.testing.database import Known, Marker, MemoryDatabase, Row
+from warp.testing.fields import row_of
+from warp.testing.history import History
 from warp.testing.hook import Hook
-from warp.values import Kind, Opaque, Structured, Value, exact_json, kind_of
 
 
 class MemoryTransaction:
@@ -28,6 +32,7 @@ class MemoryTransaction:
         self._database = database
         self._hook = hook
         self._rows: dict[tuple[TableRef, Key], Row | None] = {}
+        self._history = History(database)
         self._at_commit: list[Callable[[], None]] = []
 
     def commit(self) -> None:
@@ -37,6 +42,7 @@ class MemoryTransaction:
                 self._database.rows.get(ref, {}).pop(key, None)
             else:
                 self._database.rows.setdefault(ref, {})[key] = row
+        self._history.commit()
         for act in self._at_commit:
             act()
 
@@ -71,8 +77,18 @@ class MemoryTransaction:
         self._hook("transaction.upsert")
         return self._write(ref, shape, writes, self._is_newer)
 
+    def append(self, ref: TableRef, shape: Shape, rows: Sequence[HistoryRow]) -> Written:
+        self._hook("transaction.append")
+        # As a load: neither may miss that the table was dropped or swept.
+        self._require(("tombstones", ref), shared=True)
+        written = self._history.append(ref, shape, rows)
+        written.superseded = self._supersede(ref, rows, loads_only=True)
+        return written
+
     def load(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
         self._hook("transaction.load")
+        if shape.layout is Layout.HISTORY:
+            return self.append(ref, shape, list(map(loaded, writes)))
         # Neither a load nor a delete may miss what the other one has not committed yet.
         self._require(("tombstones", ref), shared=True)
         return self._write(ref, shape, writes, lambda row, write: self._may_load(ref, row, write))
@@ -97,8 +113,10 @@ class MemoryTransaction:
         if any(write.key in self._database.poison for write in writes):
             raise Poison("this document can never be stored")
         written = Written()
-        for write in writes:
-            fields = _fields(shape, write.record, written)
+        rows = [row_of(shape, write.record, written) for write in writes]
+        if poison := refusal(shape, written):
+            raise poison
+        for write, fields in zip(writes, rows, strict=True):
             self._require(("row", ref, write.key))
             if wins(self._row(ref, write.key), write):
                 self._rows[ref, write.key] = Row(write.ts, fields)
@@ -147,6 +165,12 @@ class MemoryTransaction:
             marker.position, marker.ts = position, ts
             marker.changes += changes
 
+    def count_kept(self, ref: TableRef, kept: Mapping[tuple[str, str], int]) -> None:
+        if kept:
+            self._hook("transaction.count_kept")
+        for (field, reason), values in kept.items():
+            self._at_commit.append(partial(self._database.count_kept, ref, field, reason, values))
+
     def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
         self._hook("transaction.shrink_chunk")
         self._at_commit.append(partial(self._shrink, ref, chunk, lower, rows))
@@ -163,14 +187,14 @@ class MemoryTransaction:
     def _finish(self, ref: TableRef, number: int) -> None:
         self._database.known[ref].chunks[number].finished = True
 
-    def park(self, letters: Sequence[DeadLetter]) -> None:
+    def park(self, letters: Sequence[DeadLetter], *, each: bool = False) -> None:
         self._hook("transaction.park")
         for letter in letters:
             for stored in self._database.letters.values():
                 if (stored.letter.ref, stored.letter.key) == (letter.ref, letter.key):
                     # This one may settle it, or open it again: a replay comes before or after, not meanwhile.
                     self._require(("letter", stored.number))
-            self._at_commit.append(partial(self._keep, letter))
+            self._at_commit.append(partial(self._keep, letter, each=each))
 
     def log_error(self, ref: TableRef, error: WarpError, times: int, correlation_id: str) -> None:
         self._hook("transaction.log_error")
@@ -185,12 +209,12 @@ class MemoryTransaction:
         if ref in self._database.known:
             self._database.known[ref].block = None
 
-    def _keep(self, letter: DeadLetter) -> None:
+    def _keep(self, letter: DeadLetter, *, each: bool) -> None:
         letters, place = self._database.letters, (letter.ref, letter.position, letter.key)
         for stored in self._database.open_letters():
             other = stored.letter
             same = (other.ref, other.key, other.ts) == (letter.ref, letter.key, letter.ts)
-            if same and other.position < letter.position:
+            if same and other.position < letter.position and not each:
                 self._settle(stored.number, LetterState.SUPERSEDED)
         held = letters.get(place)
         if held is None or held.letter.ts < letter.ts:
@@ -235,13 +259,17 @@ class MemoryTransaction:
         )
         self._database.change_letter(number, letter=letter, attempts=stored.attempts + 1)
 
-    def _supersede(self, ref: TableRef, states: Sequence[Write] | Sequence[Delete]) -> int:
+    def _supersede(
+        self, ref: TableRef, states: Sequence[Write | Delete | HistoryRow], *, loads_only: bool = False
+    ) -> int:
         """Replays of the same document wait for this transaction, and this one for them."""
         stamps = {state.key: state.ts for state in states}
         void = [
             stored.number
             for stored in self._database.open_letters()
-            if stored.letter.ref == ref and stored.letter.ts <= stamps.get(stored.letter.key, -1)
+            if stored.letter.ref == ref
+            and stored.letter.ts <= stamps.get(stored.letter.key, -1)
+            and (stored.letter.position == BEGINNING or not loads_only)
         ]
         for number in void:
             self._require(("letter", number))
@@ -262,24 +290,3 @@ class MemoryTransaction:
     def _require(self, name: Hashable, *, shared: bool = False) -> None:
         if not self._take(name, shared=shared):
             raise Transient("another transaction has the lock")
-
-
-def _fields(shape: Shape, record: Record, written: Written) -> StoredRow:
-    """The row of a record: the value of a column that fits, or exact JSON; what is kept so is counted."""
-    fields: dict[str, Value | StoredJson] = {}
-    for name, value in record.items():
-        column = shape.columns.get(name)
-        if column is not None and kind_of(value) is column.kind:
-            fields[name] = StoredJson(value.text) if isinstance(value, Structured) else value
-        else:
-            fields[name] = StoredJson(exact_json(value).decode())
-            written.kept[name, _reason(value, column.kind if column else None)] += 1
-    return fields
-
-
-def _reason(value: Value, column: Kind | None) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, Opaque):
-        return value.reason
-    return "does_not_fit" if column else "no_column"

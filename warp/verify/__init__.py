@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from warp.destinations.base import Destination
-from warp.filters import FieldFilter
+from warp.layouts import Form
 from warp.sources.base import Source
 from warp.verify.result import Example, TableResult, Verdict
 from warp.verify.settle import settle_suspects
@@ -28,14 +28,14 @@ def verify_schema(
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], object] = time.sleep,
     progress: Callable[[str, int], None] | None = None,
-    fields: Callable[[str], FieldFilter | None] = lambda _: None,
+    fields: Callable[[str], Form | None] = lambda _: None,
     mirrors: Callable[[str], bool] = lambda _: True,
 ) -> list[TableResult]:
     """Compare all tables of a schema, in order of name; tables that only the target has are among them.
 
     What is not equal at first is looked at again for up to `patience` seconds (see `warp.verify.settle` for the rule).
     `clock` is in seconds, only ever growing; `wait` waits so many seconds; `progress` is told a table and how many of
-    its documents have been compared; `fields` is the filter of a table, whose rows must be what it makes of documents,
+    its documents have been compared; `fields` is the form of a table, whose rows must be what it makes of documents,
     and `mirrors` says which tables are not excluded. Raises what source and destination raise.
     """
     tallies = find_suspects(source, destination, schema, progress or (lambda _table, _documents: None), fields, mirrors)

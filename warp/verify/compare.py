@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from warp.change import Key
-from warp.filters import FieldFilter
+from warp.layouts import Form
 from warp.sources.base import Document, Source, StoredRow
 from warp.verify.result import Suspect, Verdict
 
 
 def compare(
-    source: Source, key: Key, document: Document | None, row: StoredRow | None, only: FieldFilter | None = None
+    source: Source, key: Key, document: Document | None, row: StoredRow | None, only: Form | None = None
 ) -> Verdict | Suspect:
-    """The verdict where both sides agree, and where they do not, a suspect. The row is to be what the filter makes of
+    """The verdict where both sides agree, and where they do not, a suspect. The row is to be what the form makes of
     the document."""
     if document is None and row is None:
         return Verdict.ABSENT

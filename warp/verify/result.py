@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from warp.change import Key, TableRef
+from warp.change import Key, TableRef, dotted
 
 MOST_EXAMPLES = 20
 """Keys that are named for each table."""
@@ -115,7 +115,7 @@ class Tally:
         """Note what is certain about one document."""
         self.counts[verdict] += 1
         if not verdict.equal and len(self.examples) < MOST_EXAMPLES:
-            self.examples.append(Example(key=key.text, problem=verdict, fields=fields))
+            self.examples.append(Example(key=key.text, problem=verdict, fields=tuple(map(dotted, fields))))
 
     def result(self) -> TableResult:
         """The result, once no suspect is left."""

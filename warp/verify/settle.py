@@ -24,7 +24,7 @@ from itertools import cycle
 from warp.change import Key
 from warp.destinations.base import Destination
 from warp.evolution.shape import Shape
-from warp.filters import FieldFilter
+from warp.layouts import Form
 from warp.sources.base import Source
 from warp.verify.compare import compare
 from warp.verify.result import Tally, Verdict
@@ -47,7 +47,7 @@ def settle_suspects(
     patience: float,
     clock: Callable[[], float],
     wait: Callable[[float], object],
-    fields: Callable[[str], FieldFilter | None],
+    fields: Callable[[str], Form | None],
 ) -> None:
     """Look at the suspects of all tallies for up to `patience` seconds, and count each as what it turns out to be."""
     deadline = clock() + patience
@@ -69,7 +69,7 @@ class _Looks:
         source: Source,
         destination: Destination,
         wait: Callable[[float], object],
-        fields: Callable[[str], FieldFilter | None],
+        fields: Callable[[str], Form | None],
     ) -> None:
         self._fields = fields
         self._source = source

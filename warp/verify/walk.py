@@ -9,7 +9,7 @@ from warp.change import Key, TableRef
 from warp.destinations.base import Destination
 from warp.errors import Fatal
 from warp.evolution.shape import Shape
-from warp.filters import FieldFilter
+from warp.layouts import Form
 from warp.retry import Response, response
 from warp.sources.base import Document, Source
 from warp.verify.compare import compare
@@ -28,7 +28,7 @@ def find_suspects(
     destination: Destination,
     schema: str,
     progress: Callable[[str, int], None],
-    fields: Callable[[str], FieldFilter | None],
+    fields: Callable[[str], Form | None],
     mirrors: Callable[[str], bool],
 ) -> list[Tally]:
     """A tally for each table of either side, in order of name, with what needs another look as its suspects.
@@ -36,11 +36,18 @@ def find_suspects(
     Of a table that is not mirrored, nothing is read.
     """
     walker = _Walker(source, destination, progress, fields)
-    names = {table.name for table in source.tables(schema)} | destination.tables(schema).keys()
-    return [
-        walker.table(TableRef(schema, name)) if mirrors(name) else Tally(TableRef(schema, name), excluded=True)
-        for name in sorted(names)
-    ]
+    unmirrored = source.unmirrored(schema)
+    names = {table.name for table in source.tables(schema)} | destination.tables(schema).keys() | unmirrored.keys()
+    tallies = []
+    for name in sorted(names):
+        ref = TableRef(schema, name)
+        if not mirrors(name):
+            tallies.append(Tally(ref, excluded=True))
+        elif name in unmirrored:
+            tallies.append(Tally(ref, error=str(unmirrored[name])))
+        else:
+            tallies.append(walker.table(ref))
+    return tallies
 
 
 class _Walker:
@@ -49,7 +56,7 @@ class _Walker:
         source: Source,
         destination: Destination,
         progress: Callable[[str, int], None],
-        fields: Callable[[str], FieldFilter | None],
+        fields: Callable[[str], Form | None],
     ) -> None:
         self._fields = fields
         self._source = source

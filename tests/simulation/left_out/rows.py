@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from unittest import mock
 
 import pytest
 
@@ -41,9 +40,8 @@ def last_letter(patch: _Patch) -> None:
     """Of the changes of one transaction to one document, each one's dead letter stays open."""
     keep = MemoryTransaction._keep
 
-    def without(self: MemoryTransaction, letter: DeadLetter) -> None:
-        with mock.patch.object(self._database, "open_letters", return_value=[]):
-            keep(self, letter)
+    def without(self: MemoryTransaction, letter: DeadLetter, *, each: bool) -> None:
+        keep(self, letter, each=True)
 
     patch.setattr(MemoryTransaction, "_keep", without)
 

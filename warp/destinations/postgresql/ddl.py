@@ -1,4 +1,4 @@
-"""Tables as they are made and widened. Every statement only adds: no column is dropped, no value is lost."""
+"""Tables as they are made and widened. No column is dropped, no value is lost."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import psycopg
 from psycopg import sql
 
 from warp.change import BEGINNING, TableRef
-from warp.destinations.postgresql.names import target
+from warp.destinations.postgresql import history, widening
+from warp.destinations.postgresql.errors import refuses_for_good
+from warp.destinations.postgresql.facts import TableFacts
+from warp.destinations.postgresql.names import key_type, target
 from warp.destinations.postgresql.rows import EXTRA, KEY, TS
-from warp.destinations.postgresql.transaction import key_type
 from warp.destinations.postgresql.types import SQL_TYPES
 from warp.errors import Fatal
 from warp.evolution.decide import Decision, decide
 from warp.evolution.infer import Seen
-from warp.evolution.rules import Rules
+from warp.evolution.misfits import EMPTY, Assumed
+from warp.evolution.rules import Layout, Rules
 from warp.evolution.shape import Column, Shape
 from warp.metadata import registry
+
+LOCK_WAIT_MS = 2_000
+"""For the table, at most. Whoever waits for it holds up all that come later, readers too; it is tried again."""
 
 _SOFT_COLUMNS = ("is_deleted boolean NOT NULL DEFAULT false", "deleted_at timestamp with time zone")
 
@@ -33,9 +39,11 @@ def evolve(
 ) -> Decision:
     """Decide on the present shape and carry it out, within the caller's transaction; one at a time for each table."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('shape ' || %s, 0))", [str(ref)])
-    # A key that becomes text rewrites the table, however long that takes.
+    # Where the table is written anew, that takes as long as it takes.
     connection.execute("SET LOCAL statement_timeout = 0")
-    decision = decide(registry.current(connection, ref), seen, rules)
+    limit_lock_waits(connection)
+    shape = registry.current(connection, ref)
+    decision = decide(shape, seen, rules, TableFacts(connection, ref) if shape else EMPTY)
     if not decision.changes:
         return decision
     if decision.before is None:
@@ -44,12 +52,38 @@ def evolve(
         decision = replace(decision, after=replace(decision.after, version=version))
     if decision.before is None:
         _refuse_foreign(connection, ref)
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(target(ref)[0])))
-        connection.execute(_create(ref, decision.after))
-    else:
-        connection.execute(_alter(ref, decision.before, decision))
+    try:
+        with connection.transaction():
+            _carry_out(connection, ref, decision)
+    except psycopg.Error as error:
+        if not decision.widened or not refuses_for_good(error):
+            raise
+        # A view or a constraint that somebody made rests on the column, or a row would not fit on its page any more.
+        decision = decide(shape, seen, rules, Assumed(rewritable=False))
+        _carry_out(connection, ref, decision)
     registry.record(connection, ref, decision.before, decision.after, cause, position)
     return decision
+
+
+def limit_lock_waits(connection: psycopg.Connection) -> None:
+    """Let the transaction wait for no lock longer than LOCK_WAIT_MS. For what locks out even readers."""
+    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(LOCK_WAIT_MS)))
+
+
+def _carry_out(connection: psycopg.Connection, ref: TableRef, decision: Decision) -> None:
+    if decision.widened:
+        # Else doubles might be written with fewer digits than they have.
+        connection.execute("SET LOCAL extra_float_digits = 1")
+    for statement in statements(ref, decision):
+        connection.execute(statement)
+
+
+def statements(ref: TableRef, decision: Decision) -> list[sql.Composed]:
+    """What carries a decision out."""
+    if decision.before is None:
+        schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(target(ref)[0]))
+        return [schema, _create(ref, decision.after)]
+    return [_alter(ref, decision.before, decision)]
 
 
 def exists(connection: psycopg.Connection, ref: TableRef) -> bool:
@@ -72,6 +106,8 @@ def _refuse_foreign(connection: psycopg.Connection, ref: TableRef) -> None:
 
 def _create(ref: TableRef, shape: Shape) -> sql.Composed:
     key = sql.SQL("bigint") if key_type(shape) == sql.SQL("bigint") else _TEXT_KEY
+    if shape.layout is Layout.HISTORY:
+        return history.create(ref, shape, key)
     definitions: list[sql.Composable] = [
         sql.SQL("{} {} PRIMARY KEY").format(sql.Identifier(KEY), key),
         sql.SQL("{} bigint NOT NULL").format(sql.Identifier(TS)),
@@ -91,6 +127,7 @@ def _alter(ref: TableRef, before: Shape, decision: Decision) -> sql.Composed:
         actions.extend(sql.SQL("ADD COLUMN {}").format(sql.SQL(column)) for column in _SOFT_COLUMNS)
     if decision.widens_key and key_type(before) == sql.SQL("bigint"):
         actions.append(sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::text").format(sql.Identifier(KEY), _TEXT_KEY))
+    actions.extend(widening.actions(decision.widened))
     if not actions:
         return sql.SQL("SELECT").format()
     return sql.SQL("ALTER TABLE {} {}").format(sql.Identifier(*target(ref)), sql.SQL(", ").join(actions))

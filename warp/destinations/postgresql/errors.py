@@ -73,13 +73,17 @@ MEANINGS: Mapping[str, Meaning] = {
     "42809": Meaning(Fatal, "something else was put in the table's place: bring the table back"),
     "42P07": Meaning(Fatal, "something of that name was made by hand: rename it or drop it"),
     "42710": Meaning(Fatal, "something of that name was made by hand: rename it or drop it"),
-    "42P10": Meaning(Fatal, "the primary key was dropped by hand: ALTER TABLE … ADD PRIMARY KEY (_id)"),
+    "42P10": Meaning(
+        Fatal,
+        "the primary key was dropped by hand: ALTER TABLE … ADD PRIMARY KEY (_id), or, with layout: history, "
+        "(_id, _warp_ts, position_hash)",
+    ),
     "42P06": Meaning(Transient, None),  # another worker has just made the schema
     # Class 53, insufficient resources, passes once somebody has made room; 54, a limit that the row exceeds.
     "53100": Meaning(Transient, "free some space on PostgreSQL's disk"),
     "53200": Meaning(Transient, "give PostgreSQL more memory"),
     "53300": Meaning(Transient, "raise max_connections, or run fewer processes"),
-    "54": Meaning(Poison, None),
+    "54": Meaning(Poison, f"drop the columns that were added by hand, {_REPLAY}"),
     "54011": Meaning(
         Fatal, "the table has had 1,600 columns, dropped ones included: drop columns added by hand, VACUUM FULL"
     ),
@@ -93,6 +97,10 @@ MEANINGS: Mapping[str, Meaning] = {
 }
 """By SQLSTATE or its class. Any other one passes: it is Transient."""
 
+LONGEST_INDEX_ROW = 2704
+"""Bytes, in a B-tree of version 4 (PostgreSQL's BTMaxItemSize)."""
+_INDEX_ROW = re.compile(r"index row (?:size|requires) (?P<bytes>\d+)")
+_PRIMARY_KEY = re.compile(r"_pkey\d*$")
 _AT_CONNECTING = (
     (re.compile(r"authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects|not permitted to log in"), _USER),
     (re.compile(r'role ".*" does not exist'), _USER),
@@ -115,6 +123,11 @@ def meaning(state: str) -> Meaning:
     return MEANINGS.get(state) or MEANINGS.get(state[:2]) or Meaning(Transient, None)
 
 
+def refuses_for_good(error: psycopg.Error) -> bool:
+    """Whether PostgreSQL refuses the statement for a reason that does not pass."""
+    return error.sqlstate is not None and meaning(error.sqlstate).error in (Fatal, Poison)
+
+
 def _translate(error: psycopg.Error, where: str) -> WarpError:
     state = error.sqlstate or ""
     reason = " ".join((error.diag.message_primary or str(error)).split())
@@ -124,9 +137,27 @@ def _translate(error: psycopg.Error, where: str) -> WarpError:
     if error.diag.schema_name == "pg_catalog" or reason == _REPLANNED:
         # Another worker is making the same at this very moment; a statement was planned before a table evolved.
         what, remedy = Transient, None
+    if too_long := _INDEX_ROW.match(reason):
+        return _too_long(type(error).__name__, int(too_long["bytes"]), error.diag.constraint_name)
     if what is Poison:
         return Poison(f"{type(error).__name__}: {_refusal(state, error)}", remedy=remedy)
     return what(f"PostgreSQL at {where}: {reason}", remedy=remedy)
+
+
+def _too_long(name: str, size: int, index: str | None) -> Poison:
+    """A value has no room in an index; without a name it may be any."""
+    if index is None or _PRIMARY_KEY.search(index):
+        return Poison(
+            f"{name}: the document's _id is too long for an index of PostgreSQL: it takes {size:,} bytes there, "
+            f"compressed, of {LONGEST_INDEX_ROW:,} at most",
+            remedy="give the document a shorter _id: insert it anew at the source, and delete this one, "
+            "which settles the letter (2,600 bytes of text have room)",
+        )
+    return Poison(
+        f'{name}: a value is too long for the index "{index}": it takes {size:,} bytes there, compressed, of '
+        f"{LONGEST_INDEX_ROW:,} at most",
+        remedy=f"drop the index, which was added by hand, {_REPLAY}",
+    )
 
 
 def _unconnected(error: psycopg.Error, reason: str, where: str) -> WarpError:
@@ -143,7 +174,7 @@ def _unconnected(error: psycopg.Error, reason: str, where: str) -> WarpError:
 _REPLANNED = "cached plan must not change result type"
 _REFUSALS = {
     "22": "PostgreSQL refuses a value of the row",
-    "54": "the row is larger than PostgreSQL allows (a key of more than 2,704 bytes, or a row too wide)",
+    "54": "the row is larger than PostgreSQL allows",
     "P0": "a trigger refuses the row",
 }
 

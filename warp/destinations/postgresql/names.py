@@ -9,7 +9,7 @@ import re
 import orjson
 from psycopg import sql
 
-from warp.change import Key, KeyKind, TableRef
+from warp.change import PATH, Key, KeyKind, TableRef
 from warp.evolution.naming import MAX_NAME_BYTES, head, is_legal, name_bytes
 from warp.evolution.shape import Shape
 from warp.values import exact_string
@@ -81,6 +81,11 @@ def _plain_string(text: str) -> bool:
     return text[:1] not in ("{", '"') and text not in _LITERALS and exact_string(text) is text
 
 
+def key_type(shape: Shape) -> sql.SQL:
+    """The type of the key column."""
+    return sql.SQL("bigint") if shape.key_kind == KeyKind.INT and not shape.mixed_keys else sql.SQL("text")
+
+
 def key_cell(shape: Shape, key: Key) -> str:
     """The text of a key in the `_id` column. Two keys never share one: see `warp.evolution.shape.Shape.key_kind`."""
     if key.kind == shape.key_kind and (key.kind != KeyKind.STRING or _plain_string(key.text)):
@@ -124,19 +129,25 @@ def _json_key(cell: str) -> Key:
             return Key(KeyKind.JSON, cell)
 
 
-_NAME_PREFIX = "$utf8:"
+_CODED, _PATH = "$utf8:", "$path:"
 
 
 def extra_name(field: str) -> str:
-    """The name of a field inside `_extra`: itself, or coded where jsonb cannot hold it."""
-    holds = exact_string(field) is field
-    if holds and not field.startswith(_NAME_PREFIX):
-        return field
-    return _NAME_PREFIX + field.encode("utf-8", "surrogateescape").hex()
+    """The name of a field inside `_extra`: itself, or, for one inside of an object that is flattened, `$path:a.b`.
+
+    Coded where that could be another field's, or jsonb cannot hold it.
+    """
+    is_path = PATH in field
+    ambiguous = "." in field if is_path else field.startswith((_CODED, _PATH))
+    name = _PATH + field.replace(PATH, ".") if is_path else field
+    holds = exact_string(name) is name
+    return name if holds and not ambiguous else _CODED + field.encode("utf-8", "surrogateescape").hex()
 
 
 def field_name(extra: str) -> str:
     """The field that `extra_name` named."""
-    if not extra.startswith(_NAME_PREFIX):
-        return extra
-    return str(bytes.fromhex(extra.removeprefix(_NAME_PREFIX)), "utf-8", "surrogateescape")
+    if extra.startswith(_PATH):
+        return extra.removeprefix(_PATH).replace(".", PATH)
+    if extra.startswith(_CODED):
+        return str(bytes.fromhex(extra.removeprefix(_CODED)), "utf-8", "surrogateescape")
+    return extra

@@ -60,6 +60,6 @@ class Page:
 
 def _in_row(kind: Kind, cell: str) -> int:
     """The bytes of a value whose length varies, with the one that says how long it is."""
-    if kind in (Kind.STRING, Kind.OBJECT_ID) and len(cell) < _MOST_IN_ROW:
+    if kind in (Kind.STRING, Kind.OBJECT_ID, Kind.TEXT) and len(cell) < _MOST_IN_ROW:
         return min(_MOST_IN_ROW, len(cell.encode()) + 1)
     return _MOST_IN_ROW

@@ -12,9 +12,10 @@ import psycopg
 from psycopg import sql
 
 from warp.change import Key, TableRef
-from warp.destinations.postgresql.names import cell_key, field_name, key_cell, parametric, target
+from warp.destinations.postgresql import history
+from warp.destinations.postgresql.names import cell_key, field_name, key_cell, key_type, parametric, target
 from warp.destinations.postgresql.rows import EXTRA, KEY, TS
-from warp.destinations.postgresql.transaction import key_type
+from warp.evolution.rules import Layout
 from warp.evolution.shape import Column, Shape
 from warp.sources.base import StoredJson, StoredRow
 from warp.values import Kind, ObjectIdText, Value, json_bytes
@@ -27,15 +28,20 @@ def rows(connection: psycopg.Connection, ref: TableRef, shape: Shape, keys: Sequ
     """The rows of those keys."""
     cells = {key_cell(shape, key): key for key in keys}
     columns = list(shape.columns.items())
-    query = sql.SQL(
-        "SELECT {key}::text, {extra}{columns} FROM {table} WHERE {key} = ANY(%s::{type}[]) AND {alive}"
-    ).format(
+    names = [column.name for _, column in columns]
+    if shape.layout is Layout.HISTORY:
+        found_in = sql.SQL("({}) AS last WHERE {}").format(
+            history.last_of(ref, shape, (KEY, EXTRA, *names, "doc_ts")), _alive(ref, shape)
+        )
+    else:
+        found_in = sql.SQL("{} WHERE {} = ANY(%s::{}[]) AND {}").format(
+            parametric(*target(ref)), sql.Identifier(KEY), key_type(shape), _alive(ref, shape)
+        )
+    query = sql.SQL("SELECT {key}::text, {extra}{columns} FROM {found_in}").format(
         key=sql.Identifier(KEY),
         extra=sql.Identifier(EXTRA),
-        columns=sql.SQL("").join(sql.SQL(", {}").format(parametric(column.name)) for _, column in columns),
-        table=parametric(*target(ref)),
-        type=key_type(shape),
-        alive=_alive(ref, shape),
+        columns=sql.SQL("").join(sql.SQL(", {}").format(parametric(name)) for name in names),
+        found_in=found_in,
     )
     if key_type(shape) == sql.SQL("bigint"):
         wanted: list[Any] = [int(cell) for cell in cells if not cell.startswith(("{", '"'))]
@@ -47,9 +53,7 @@ def rows(connection: psycopg.Connection, ref: TableRef, shape: Shape, keys: Sequ
 
 def keys(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
     """The keys of all rows, by a server-side cursor."""
-    query = sql.SQL("SELECT {}::text FROM {} WHERE {}").format(
-        sql.Identifier(KEY), parametric(*target(ref)), _alive(ref, shape)
-    )
+    query = sql.SQL("SELECT {}::text FROM {}").format(sql.Identifier(KEY), _present(ref, shape))
     with connection.transaction(), connection.cursor(name=f"keys_{uuid4().hex}") as cursor:
         # Whoever reads them may take its time between two lists.
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -60,24 +64,36 @@ def keys(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> Iterato
 
 def count(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> int:
     """How many rows there are."""
-    return _counted(connection, ref, _alive(ref, shape))
+    return _counted(connection, _present(ref, shape))
 
 
 def kept(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> int:
     """How many rows there are from before the source dropped their table."""
-    return _counted(connection, ref, _since_drop(ref, shape, "<"))
+    if shape.layout is Layout.HISTORY:
+        return 0
+    before = sql.SQL("{} WHERE {}").format(parametric(*target(ref)), _since_drop(ref, shape, "<"))
+    return _counted(connection, before)
 
 
-def _counted(connection: psycopg.Connection, ref: TableRef, condition: sql.SQL) -> int:
-    query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(parametric(*target(ref)), condition)
+def _counted(connection: psycopg.Connection, found_in: sql.Composed) -> int:
+    query = sql.SQL("SELECT count(*) FROM {}").format(found_in)
     with connection.transaction():
         connection.execute("SET LOCAL statement_timeout = 0")
         row = connection.execute(query, []).fetchone()
     return int(row[0]) if row else 0
 
 
+def _present(ref: TableRef, shape: Shape) -> sql.Composed:
+    if shape.layout is Layout.HISTORY:
+        last = history.last_of_all(ref, (KEY, "doc_ts"))
+        return sql.SQL("({}) AS last WHERE {}").format(last, _alive(ref, shape))
+    return sql.SQL("{} WHERE {}").format(parametric(*target(ref)), _alive(ref, shape))
+
+
 def _alive(ref: TableRef, shape: Shape) -> sql.SQL:
-    """Neither softly deleted, nor kept from a table that the source dropped."""
+    """Neither softly deleted, nor kept from a table that the source dropped; in a history, not ended."""
+    if shape.layout is Layout.HISTORY:
+        return sql.SQL("doc_ts IS NOT NULL")
     return _since_drop(ref, shape, ">=")
 
 

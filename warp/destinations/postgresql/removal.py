@@ -7,8 +7,10 @@ from psycopg import sql
 
 from warp.change import TableRef, cluster_seconds
 from warp.destinations.base import OnDrop
-from warp.destinations.postgresql.ddl import exists
+from warp.destinations.postgresql import history
+from warp.destinations.postgresql.ddl import exists, limit_lock_waits
 from warp.destinations.postgresql.names import target
+from warp.evolution.rules import Layout
 from warp.evolution.shape import Shape
 from warp.metadata import audit, floors, progress, registry
 
@@ -21,8 +23,12 @@ def drop(connection: psycopg.Connection, ref: TableRef, ts: int, on_drop: OnDrop
     rows = 0
     # No change may come any more that would show whether the table takes changes; if one comes, it does show it.
     progress.unblock(connection, ref)
-    if on_drop is OnDrop.KEEP:
+    shape = registry.current(connection, ref)
+    keeps_history = shape is not None and shape.layout is Layout.HISTORY
+    if on_drop is OnDrop.KEEP or keeps_history:
         floors.keep(connection, ref, ts)
+        if keeps_history and exists(connection, ref):
+            rows = history.end_dropped(connection, ref, ts)
     else:
         floors.raise_to(connection, ref, ts)
         # What was there before is void, and what comes after comes by the stream.
@@ -55,6 +61,7 @@ def _remove(
 
 def _drop_table(connection: psycopg.Connection, ref: TableRef, table: sql.Identifier, ts: int) -> int | None:
     """How many rows went with the table; None: it stays, for newer rows, or for views that somebody made on it."""
+    limit_lock_waits(connection)
     connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
     counted = sql.SQL("SELECT count(*), count(*) FILTER (WHERE _warp_ts >= {}) FROM {}").format(sql.Literal(ts), table)
     [(rows, newer)] = connection.execute(counted).fetchall()
@@ -82,6 +89,8 @@ def sweep(connection: psycopg.Connection, ref: TableRef, limit: int, *, soft: bo
     if shape is None or row is None or row[0] <= row[1]:
         return 0
     floor, kept = row
+    if shape.layout is Layout.HISTORY:
+        return _swept(connection, ref, history.sweep(connection, ref, floor, limit), floor)
     soft = soft and shape.soft_delete
     statement = (_SWEEP_SOFTLY if soft else _SWEEP).format(
         table=sql.Identifier(*target(ref)),
@@ -93,10 +102,13 @@ def sweep(connection: psycopg.Connection, ref: TableRef, limit: int, *, soft: bo
         stamp=_stamp(floor),
     )
     connection.execute("SET LOCAL statement_timeout = 0")
-    swept = connection.execute(statement).rowcount
-    if swept:
-        audit.record(connection, *ref, "rows swept", {"rows": swept, "ts": floor})
-    return swept
+    return _swept(connection, ref, connection.execute(statement).rowcount, floor)
+
+
+def _swept(connection: psycopg.Connection, ref: TableRef, rows: int, floor: int) -> int:
+    if rows:
+        audit.record(connection, *ref, "rows swept", {"rows": rows, "ts": floor})
+    return rows
 
 
 # Replaced again since, a table has rows that are older than its floor because nothing is loaded yet.

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import orjson
 
 from warp.change import Write
+from warp.destinations.base import Written
+from warp.destinations.kept import note
 from warp.destinations.postgresql.names import extra_name, key_cell
 from warp.destinations.postgresql.page import Page
-from warp.destinations.postgresql.types import NULL, encoders, escape
+from warp.destinations.postgresql.types import NULL, encoders, escape, readable
+from warp.evolution.rules import Layout
 from warp.evolution.shape import Shape
-from warp.values import Opaque, Value, exact_json
+from warp.values import Kind, Value, exact_json
 
 KEY, TS, EXTRA = "_id", "_warp_ts", "_extra"
 OWN_COLUMNS = (KEY, TS, EXTRA)
 """The columns that every table has, in front of the document's own; soft deletion adds two more."""
+HISTORY_COLUMNS = ("position", "operation", "doc_ts")
+"""What a row of a history has behind them."""
 
 
 def columns(shape: Shape) -> list[str]:
-    """The columns of a line of `lines`, in order."""
-    return [*OWN_COLUMNS, *(column.name for column in shape.columns.values())]
+    """The columns of a line of `lines`, or `history_lines`, in order."""
+    more = HISTORY_COLUMNS if shape.layout is Layout.HISTORY else ()
+    return [*OWN_COLUMNS, *(column.name for column in shape.columns.values()), *more]
 
 
-def lines(shape: Shape, writes: Iterable[Write], kept: Counter[tuple[str, str]]) -> Iterator[str]:
-    """One line for each document; values that go to `_extra` are counted in `kept` by field and reason."""
+def lines(shape: Shape, writes: Iterable[Write], written: Written) -> Iterator[str]:
+    """One line for each document; what goes to `_extra` is noted in `written`, as `kept` and as `misfits`."""
     slots = {
-        name: (index, encoders(column.kind).get)
+        name: (index, encoders(column.kind).get, column)
         for index, (name, column) in enumerate(shape.columns.items(), len(OWN_COLUMNS))
     }
     slot_of = slots.get
@@ -50,13 +55,18 @@ def lines(shape: Shape, writes: Iterable[Write], kept: Counter[tuple[str, str]])
             if extra is None:
                 extra = {}
             extra[name] = value
-            kept[name, _reason(value, slot is not None)] += 1
+            if slot is None:
+                note(written, name, value, None)
+            else:
+                note(written, name, value, slot[2])
+                if slot[2].kind is Kind.TEXT:
+                    cells[slot[0]] = readable(value) or NULL
         if not always_fits:
             for index in page.overflow(cells[len(OWN_COLUMNS) :]):
                 cells[index + len(OWN_COLUMNS)] = NULL
                 extra = extra or {}
                 extra[fields[index]] = record[fields[index]]
-                kept[fields[index], "row_too_wide"] += 1
+                written.kept[fields[index], "row_too_wide"] += 1
         cells[0] = escape(key_cell(shape, key))
         cells[1] = str(ts)
         if extra is not None:
@@ -68,11 +78,3 @@ def _extra(values: dict[str, Value]) -> str:
     """`_extra` as JSON: each value in canonical Extended JSON under the name of its field."""
     fields = [orjson.dumps(extra_name(name)) + b":" + exact_json(value) for name, value in values.items()]
     return (b"{" + b",".join(fields) + b"}").decode()
-
-
-def _reason(value: Value, has_column: bool) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, Opaque):
-        return value.reason
-    return "does_not_fit" if has_column else "no_column"

@@ -6,6 +6,7 @@ They live as long as the session and are emptied at each commit; making one cost
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 import psycopg
 from psycopg import sql
@@ -15,6 +16,8 @@ from warp.destinations.postgresql.names import target
 from warp.destinations.postgresql.rows import columns
 from warp.evolution.shape import Shape
 
+_COPY_BYTES = 256 * 1024
+"""Lines are handed to COPY in pieces of about this size."""
 KEEP = 16
 """More would make every commit slower: PostgreSQL empties all of them."""
 
@@ -62,3 +65,19 @@ class Stages:
         """The session is gone, and all its tables."""
         self._names.clear()
         self._fresh.clear()
+
+
+def fill(connection: psycopg.Connection, stage: sql.Identifier, lines: Iterable[str]) -> None:
+    """Put lines of COPY text into a staging table."""
+    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY {} FROM STDIN").format(stage)) as copy:
+        piece: list[str] = []
+        size = 0
+        for line in lines:
+            piece.append(line)
+            size += len(line)
+            if size > _COPY_BYTES:
+                copy.write("\n".join(piece) + "\n")
+                piece.clear()
+                size = 0
+        if piece:
+            copy.write("\n".join(piece) + "\n")

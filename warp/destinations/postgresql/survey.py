@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
-from warp.change import TableRef, Write
+from warp.change import Key, TableRef, Write
+from warp.destinations.base import Written
+from warp.destinations.postgresql import ddl, history
 from warp.destinations.postgresql.client import Client
 from warp.destinations.postgresql.errors import SERVER
-from warp.destinations.postgresql.names import qualified, quoted, schema_identifier, target
+from warp.destinations.postgresql.names import key_type, qualified, quoted, schema_identifier, target
 from warp.destinations.postgresql.rows import EXTRA, KEY, TS, lines
-from warp.destinations.postgresql.transaction import key_type
 from warp.destinations.postgresql.types import SQL_TYPES
 from warp.destinations.survey import MetadataTables, ShapeVersion
+from warp.evolution.decide import Decision
+from warp.evolution.rules import Layout
 from warp.evolution.shape import Shape
 from warp.metadata import registry
 from warp.metadata.migrate import METADATA_SCHEMA, migrations, require_migrated
 from warp.values import Kind
 
+LONGEST_KEY = 2_704
+"""Bytes that an index takes; more only where PostgreSQL can compress them."""
 _SOFT_TYPES = {"is_deleted": SQL_TYPES[Kind.BOOL], "deleted_at": SQL_TYPES[Kind.TIMESTAMP]}
 
 
@@ -56,6 +60,9 @@ class PostgresSurvey:
     def target(self, ref: TableRef) -> str:
         return qualified(ref)
 
+    def target_schema(self, schema: str) -> str:
+        return quoted(schema_identifier(schema))
+
     def exists(self, ref: TableRef) -> bool:
         query = (
             "SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
@@ -76,6 +83,8 @@ class PostgresSurvey:
         return refusals
 
     def columns(self, shape: Shape) -> dict[str, str]:
+        if shape.layout is Layout.HISTORY:
+            return history.column_types(shape)
         key = "bigint" if key_type(shape).as_string() == "bigint" else "text"
         own = {KEY: key, TS: "bigint", EXTRA: SQL_TYPES[Kind.JSON]}
         fields = {column.name: SQL_TYPES[column.kind] for column in shape.columns.values()}
@@ -90,11 +99,23 @@ class PostgresSurvey:
         with self._reading() as connection:
             return registry.versions(connection, schema)
 
-    def kept(self, shape: Shape, writes: Iterable[Write]) -> Counter[tuple[str, str]]:
-        counts: Counter[tuple[str, str]] = Counter()
-        for _ in lines(shape, writes, counts):
+    def ddl(self, ref: TableRef, before: Shape | None, after: Shape) -> list[str]:
+        had = before.columns if before else {}
+        new = tuple(column for field, column in after.columns.items() if field not in had)
+        decision = Decision(before=before, after=after, new_columns=new)
+        return [statement.as_string() for statement in ddl.statements(ref, decision)] if decision.changes else []
+
+    def long_keys(self, keys: Iterable[Key]) -> list[tuple[Key, int]]:
+        # A letter has four bytes at most.
+        candidates = (key for key in keys if len(key.text) * 4 > LONGEST_KEY)
+        lengths = ((key, len(key.text.encode("utf-8", "surrogateescape"))) for key in candidates)
+        return [(key, length) for key, length in lengths if length > LONGEST_KEY]
+
+    def fitted(self, shape: Shape, writes: Iterable[Write]) -> Written:
+        written = Written()
+        for _ in lines(shape, writes, written):
             pass
-        return counts
+        return written
 
     def close(self) -> None:
         self._client.close()

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import psycopg
 from psycopg import sql
 
-from warp.change import Delete, KeyKind, Partition, TableRef, Write, cluster_seconds
+from warp.change import Delete, Partition, TableRef, Write, cluster_seconds
 from warp.destinations.base import PartitionState, Written
+from warp.destinations.kept import refusal
+from warp.destinations.postgresql import history
 from warp.destinations.postgresql.errors import translated
-from warp.destinations.postgresql.names import key_cell, parametric, target
+from warp.destinations.postgresql.names import key_cell, key_type, parametric, target
 from warp.destinations.postgresql.rows import KEY, TS, columns, lines
-from warp.destinations.postgresql.stage import Stages
+from warp.destinations.postgresql.stage import Stages, fill
 from warp.errors import Transient, WarpError
+from warp.evolution.rules import Layout
 from warp.evolution.shape import Shape
-from warp.metadata import error_log, progress, registry
+from warp.history import HistoryRow, loaded
+from warp.metadata import error_log, ledger, progress, registry
 from warp.metadata import letters as dead_letters
 from warp.metadata.base import DeadLetter, LetterState, StoredLetter
 from warp.sources.base import Chunk
-
-_COPY_BYTES = 256 * 1024
-"""Lines are handed to COPY in pieces of about this size."""
 
 
 class PostgresTransaction:
@@ -37,11 +38,14 @@ class PostgresTransaction:
         self._where = where
         self._used: list[sql.Identifier] = []
         self._letters: bool | None = None
+        self._share: int | None = None
 
     def lock_partition(self, partition: Partition) -> PartitionState | None:
+        self._share = partition.number
         return progress.lock_partition(self._connection, partition)
 
     def lock_chunk(self, ref: TableRef, chunk: int) -> Chunk | None:
+        self._share = ledger.share_of_chunk(chunk)
         return progress.lock_chunk(self._connection, ref, chunk)
 
     def shape(self, ref: TableRef) -> Shape | None:
@@ -67,47 +71,57 @@ class PostgresTransaction:
     def upsert(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
         return self._write(ref, shape, writes, _STREAM)
 
+    def append(self, ref: TableRef, shape: Shape, rows: Sequence[HistoryRow]) -> Written:
+        if not rows:
+            return Written()
+        written = Written()
+        stage = self._empty_stage(ref, shape)
+        with translated(self._where), self._connection.transaction():
+            fill(self._connection, stage, history.history_lines(shape, rows, written))
+            written.appended = history.append(self._connection, ref, shape, stage)
+            history.end_late(self._connection, ref, shape, rows)
+        written.stale = len(rows) - written.appended
+        written.superseded = self._supersede(ref, rows, loads_only=True)
+        return written
+
     def load(self, ref: TableRef, shape: Shape, writes: Sequence[Write]) -> Written:
         # Against deletes with tombstones, which take it exclusively: neither may miss the other's uncommitted row.
         self._connection.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [str(ref)])
+        if shape.layout is Layout.HISTORY:
+            return self.append(ref, shape, list(map(loaded, writes)))
         return self._write(ref, shape, writes, _SNAPSHOT)
 
     def _write(self, ref: TableRef, shape: Shape, writes: Sequence[Write], statement: sql.SQL) -> Written:
         if not writes:
             return Written()
         written = Written()
-        stage = self._stages.stage(self._connection, ref, shape)
-        if stage in self._used:
-            self._connection.execute(sql.SQL("TRUNCATE {}").format(stage))
-        self._used.append(stage)
+        stage = self._empty_stage(ref, shape)
         with translated(self._where), self._connection.transaction():
-            ordered = sorted(writes, key=_key_text)
-            with self._connection.cursor() as cursor:
-                with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(stage)) as copy:
-                    piece: list[str] = []
-                    size = 0
-                    for line in lines(shape, ordered, written.kept):
-                        piece.append(line)
-                        size += len(line)
-                        if size > _COPY_BYTES:
-                            copy.write("\n".join(piece) + "\n")
-                            piece.clear()
-                            size = 0
-                    if piece:
-                        copy.write("\n".join(piece) + "\n")
-                cursor.execute(_upsert(statement, ref, shape, stage))
-                written.upserted = cursor.rowcount
+            fill(self._connection, stage, lines(shape, sorted(writes, key=_key_text), written))
+            if poison := refusal(shape, written):
+                raise poison
+            written.upserted = self._connection.execute(_upsert(statement, ref, shape, stage)).rowcount
         written.stale = len(writes) - written.upserted
         written.superseded = self._supersede(ref, writes)
         return written
 
-    def _supersede(self, ref: TableRef, states: Sequence[Write] | Sequence[Delete]) -> int:
+    def _empty_stage(self, ref: TableRef, shape: Shape) -> sql.Identifier:
+        stage = self._stages.stage(self._connection, ref, shape)
+        if stage in self._used:
+            self._connection.execute(sql.SQL("TRUNCATE {}").format(stage))
+        self._used.append(stage)
+        return stage
+
+    def _supersede(
+        self, ref: TableRef, states: Sequence[Write | Delete | HistoryRow], *, loads_only: bool = False
+    ) -> int:
         # Asked once: letters that are parked meanwhile are those of chunks, whose documents are looked up again.
         if self._letters is None:
             self._letters = dead_letters.any_open(self._connection, ref)
         if not self._letters:
             return 0
-        return dead_letters.supersede(self._connection, ref, ((state.key, state.ts) for state in states))
+        written = ((state.key, state.ts) for state in states)
+        return dead_letters.supersede(self._connection, ref, written, loads_only=loads_only)
 
     def delete(
         self, ref: TableRef, shape: Shape, deletes: Sequence[Delete], *, soft: bool, tombstones: bool
@@ -131,14 +145,18 @@ class PostgresTransaction:
     def advance(self, partition: Partition, position: str, ts: int, changes: int) -> None:
         progress.advance(self._connection, partition, position, ts, changes)
 
+    def count_kept(self, ref: TableRef, kept: Mapping[tuple[str, str], int]) -> None:
+        assert self._share is not None, "nothing is locked"
+        ledger.count(self._connection, ref, self._share, kept)
+
     def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
         progress.shrink_chunk(self._connection, ref, chunk, lower, rows)
 
     def finish_chunk(self, ref: TableRef, chunk: int) -> None:
         progress.finish_chunk(self._connection, ref, chunk)
 
-    def park(self, letters: Sequence[DeadLetter]) -> None:
-        dead_letters.park(self._connection, letters)
+    def park(self, letters: Sequence[DeadLetter], *, each: bool = False) -> None:
+        dead_letters.park(self._connection, letters, each=each)
         error_log.record_parked(self._connection, letters)
 
     def lock_letter(self, number: int) -> StoredLetter | None:
@@ -160,11 +178,6 @@ class PostgresTransaction:
 def _key_text(write: Write) -> str:
     """Rows are locked in the same order by everyone, so that two writers of one table do not deadlock."""
     return write.key.text
-
-
-def key_type(shape: Shape) -> sql.SQL:
-    """The type of the key column."""
-    return sql.SQL("bigint") if shape.key_kind == KeyKind.INT and not shape.mixed_keys else sql.SQL("text")
 
 
 _INSERT = "INSERT INTO {table} AS held ({columns}) SELECT {columns} FROM {stage} AS new"

@@ -10,10 +10,14 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 from uuid import UUID
 
-from warp.values import Kind, ObjectIdText, Structured
+import orjson
+
+from warp.evolution.misfits import EXACT_IN_DOUBLE
+from warp.values import EPOCH, Kind, ObjectIdText, Structured, Value, exact_json, exact_string, iso_date
 
 SQL_TYPES = {
     Kind.BOOL: "boolean",
@@ -26,12 +30,15 @@ SQL_TYPES = {
     Kind.UUID: "uuid",
     Kind.TIMESTAMP: "timestamp with time zone",
     Kind.JSON: "jsonb",
+    Kind.TEXT: "text",
+    Kind.ANY: "jsonb",
 }
 
 NULL = "\\N"
 _SPECIAL = re.compile(r"[\\\n\r\t]")
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_EXACT_IN_DOUBLE = 2**53
+ANY_INEXACT_FROM, ANY_INEXACT_TO = 1e16, 2.0**64
+"""Doubles whose shortest digits may be another integer than they are, which jsonb would take them for."""
 _INT64_END = 2**63
 
 Encoder = Callable[[Any], str | None]
@@ -51,7 +58,7 @@ def _text(value: str) -> str | None:
 
 
 def _int_in_double(value: int) -> str | None:
-    return str(value) if -_EXACT_IN_DOUBLE <= value <= _EXACT_IN_DOUBLE else None
+    return str(value) if -EXACT_IN_DOUBLE <= value <= EXACT_IN_DOUBLE else None
 
 
 def _double_in_int(value: float) -> str | None:
@@ -60,20 +67,53 @@ def _double_in_int(value: float) -> str | None:
     return None
 
 
+def _double_in_decimal(value: float) -> str | None:
+    return str(int(value)) if value.is_integer() and str(value) != "-0.0" else None
+
+
 def _timestamp(value: datetime) -> str:
     return value.isoformat(" ") + "+00"
+
+
+def _double_in_any(value: float) -> str | None:
+    is_exact = isfinite(value) and str(value) != "-0.0" and not ANY_INEXACT_FROM <= abs(value) < ANY_INEXACT_TO
+    return repr(value) if is_exact else None
+
+
+def _string_in_any(value: str) -> str | None:
+    return escape(orjson.dumps(value).decode()) if exact_string(value) is value else None
+
+
+def _timestamp_in_any(value: datetime) -> str:
+    return exact_json(value).decode() if value < EPOCH else f'{{"$date":"{iso_date(value)}"}}'
+
+
+def _exact_in_any(value: Any) -> str:
+    return exact_json(value).decode()
 
 
 _ENCODERS: dict[Kind, dict[type, Encoder]] = {
     Kind.BOOL: {bool: lambda value: "t" if value else "f"},
     Kind.INT: {int: str, float: _double_in_int},
     Kind.DOUBLE: {float: repr, int: _int_in_double},
-    Kind.DECIMAL: {Decimal: str, int: str},
+    Kind.DECIMAL: {Decimal: str, int: str, float: _double_in_decimal},
     Kind.STRING: {str: _text},
+    Kind.TEXT: {str: _text},
     Kind.OBJECT_ID: {ObjectIdText: str},
     Kind.BINARY: {bytes: lambda value: "\\\\x" + value.hex()},
     Kind.UUID: {UUID: str},
     Kind.TIMESTAMP: {datetime: _timestamp},
+    Kind.ANY: {
+        bool: lambda value: "true" if value else "false",
+        int: str,
+        float: _double_in_any,
+        Decimal: _exact_in_any,
+        str: _string_in_any,
+        ObjectIdText: _exact_in_any,
+        bytes: _exact_in_any,
+        UUID: _exact_in_any,
+        datetime: _timestamp_in_any,
+    },
 }
 
 
@@ -83,6 +123,35 @@ def _json(value: Structured) -> str:
 
 def encoders(kind: Kind) -> Mapping[type, Encoder]:
     """The encoders of a column of that kind, by the class of the value; one that is absent does not fit."""
-    if kind is Kind.JSON:
-        return dict.fromkeys(Structured.__subclasses__(), _json)
-    return _ENCODERS[kind]
+    own = _ENCODERS.get(kind, {})
+    return own | dict.fromkeys(Structured.__subclasses__(), _json) if kind in (Kind.JSON, Kind.ANY) else own
+
+
+def readable(value: Value) -> str | None:
+    """The text of a value that is no string, in a column of texts: never what it is read back from."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | ObjectIdText() | UUID():
+            return str(value)
+        case float():
+            return _readable_double(value)
+        case Decimal():
+            return f"{value:f}"
+        case bytes():
+            return "\\\\x" + value.hex()
+        case datetime():
+            return value.isoformat(timespec="milliseconds") + "Z"
+        case Structured():
+            return _json(value)
+        case _:
+            return None
+
+
+def _readable_double(value: float) -> str:
+    """As PostgreSQL writes it."""
+    if not isfinite(value):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
+    if 1e15 <= abs(value) < 1e16:
+        return f"{Decimal(repr(value)).normalize():e}"
+    return repr(value).removesuffix(".0")

@@ -16,7 +16,7 @@ import orjson
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
 
 from warp.change import Key, KeyKind, Record
-from warp.filters import FieldFilter
+from warp.layouts import Form
 from warp.sources.mongodb.bson_types import MalformedBinary, Pairs, Repeated, ScopedCode, Symbol
 from warp.sources.mongodb.decoding import OPTIONS, decode
 from warp.sources.mongodb.encoding import encode
@@ -88,8 +88,8 @@ _SCALARS: dict[type, Callable[[Any], Value]] = {
 _AS_THEY_ARE = frozenset({type(None), bool, int, float, str, bytes, datetime})
 
 
-def record_of(document: dict[str, Any], only: FieldFilter | None = None, *, suspicious: bool) -> Record:
-    """The fields of a decoded document except `_id`, as the filter lets them through.
+def record_of(document: dict[str, Any], only: Form | None = None, *, suspicious: bool) -> Record:
+    """The fields of a decoded document except `_id`, in the form of their table.
 
     `suspicious`: names with a meaning in Extended JSON were seen in the bytes it came from.
     """
@@ -247,8 +247,6 @@ def _length(document_key: bytes) -> int:
             return 8
 
 
-def split_document(
-    document: Mapping[str, Any], only: FieldFilter | None = None, *, suspicious: bool
-) -> tuple[Key, Record]:
-    """The key and the record of a whole document, as the filter lets it through."""
+def split_document(document: Mapping[str, Any], only: Form | None = None, *, suspicious: bool) -> tuple[Key, Record]:
+    """The key and the record of a whole document, in the form of its table."""
     return key_of(document["_id"]), record_of(dict(document), only, suspicious=suspicious)

@@ -14,7 +14,7 @@ import bson
 from bson import DatetimeMS, Decimal128, Int64, ObjectId
 
 from warp.change import TS_COUNTER_BITS, Change, Operation, cluster_time
-from warp.filters import FieldFilter
+from warp.layouts import Form
 from warp.sources.mongodb.bson_types import fields
 from warp.sources.mongodb.codec import key_of, record_of
 from warp.sources.mongodb.decoding import (
@@ -154,12 +154,12 @@ def _collection(namespace: bytes) -> str:
     if name is None:
         if len(_collections) > 10_000:
             _collections.clear()
-        name = _collections[namespace] = bson.decode(namespace).get("coll", "")
+        name = _collections[namespace] = bson.decode(namespace, OPTIONS).get("coll", "")
     return name
 
 
-def decode_events(payload: bytes, only: FieldFilter | None = None) -> list[Change]:
-    """Decode change events of documents, joined; their records hold what the filter lets through."""
+def decode_events(payload: bytes, only: Form | None = None) -> list[Change]:
+    """Decode change events of documents, joined; their records are of the form of their table."""
     suspicious = WRAPPER_NAME.search(payload) is not None
     try:
         events = _usual_events(payload)
@@ -219,7 +219,7 @@ def describe(raw: bytes) -> str:
     return canonical_bytes(decode(raw)).decode()
 
 
-def _change(event: dict[str, Any], only: FieldFilter | None, suspicious: bool) -> Change:
+def _change(event: dict[str, Any], only: Form | None, suspicious: bool) -> Change:
     stamp = event["clusterTime"]
     document = event.get("fullDocument")
     committed = event.get("wallTime")

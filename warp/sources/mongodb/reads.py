@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from bson import CodecOptions, MaxKey, Timestamp
@@ -20,14 +21,15 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
+from pymongo.read_concern import ReadConcern
 
 from warp.change import TS_COUNTER_BITS, Key, Record, cluster_time
-from warp.filters import FieldFilter
-from warp.sources.base import AsOf, Chunk, Piece
+from warp.layouts import Form
+from warp.sources.base import AsOf, Chunk, Inspected, Piece
 from warp.sources.mongodb import bson_types
 from warp.sources.mongodb.bson_types import Pairs, RegularExpression, Undefined
 from warp.sources.mongodb.codec import key_value, split_document
-from warp.sources.mongodb.decoding import decode_all
+from warp.sources.mongodb.decoding import decode_all, starts_of
 from warp.sources.mongodb.encoding import encode
 from warp.sources.mongodb.extended_json import WRAPPER_NAME
 
@@ -103,7 +105,7 @@ def by_key(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[di
         yield from decode_all(raw)
 
 
-def as_of(taken: Snapshot, collection: str, keys: Sequence[Key], fields: FieldFilter | None = None) -> Iterator[AsOf]:
+def as_of(taken: Snapshot, collection: str, keys: Sequence[Key], fields: Form | None = None) -> Iterator[AsOf]:
     """The documents of those keys, as keys and records."""
     for raw in _by_key(taken, collection, keys):
         yield AsOf(taken.ts, _split(raw, fields))
@@ -115,11 +117,32 @@ def documents(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[list[d
         yield decode_all(raw)
 
 
-def pieces(taken: Snapshot, collection: str, chunk: Chunk, fields: FieldFilter | None = None) -> Iterator[Piece]:
+def pieces(taken: Snapshot, collection: str, chunk: Chunk, fields: Form | None = None) -> Iterator[Piece]:
     """All documents of a range, as keys and records. The last document's key is where the rest begins."""
     for raw in _in_range(taken, collection, chunk):
         found = _split(raw, fields)
         yield Piece(documents=found, rest=encode({"_id": key_value(found[-1][0])}), ts=taken.ts)
+
+
+def inspected(taken: Snapshot, collection: str, chunk: Chunk, fields: Form | None = None) -> Iterator[list[Inspected]]:
+    """All documents of a range, in order of key, with their sizes."""
+    for raw in _in_range(taken, collection, chunk):
+        yield _measured(raw, fields)
+
+
+def sample(
+    collection: Collection[dict[str, Any]], number: int, fields: Form | None = None
+) -> Iterator[list[Inspected]]:
+    """So many documents chosen at random, with their sizes. The server may choose one twice: it is left out then."""
+    met: set[Key] = set()
+    majority = collection.with_options(read_concern=ReadConcern("majority"))
+    pipeline = [{"$sample": {"size": number}}]
+    batches: Iterator[Any] = majority.aggregate_raw_batches(pipeline, batchSize=BATCH, allowDiskUse=True)
+    for raw in batches:
+        fresh = [each for each in _measured(raw, fields) if each.key not in met]
+        met.update(each.key for each in fresh)
+        if fresh:
+            yield fresh
 
 
 def split(collection: Collection[dict[str, Any]], size: int) -> Iterator[Chunk]:
@@ -180,9 +203,15 @@ def _range(chunk: Chunk) -> dict[str, Any]:
     return query
 
 
-def _split(raw: bytes, fields: FieldFilter | None) -> list[tuple[Key, Record]]:
+def _split(raw: bytes, fields: Form | None) -> list[tuple[Key, Record]]:
     suspicious = WRAPPER_NAME.search(raw) is not None
     return [split_document(document, fields, suspicious=suspicious) for document in decode_all(raw)]
+
+
+def _measured(raw: bytes, fields: Form | None) -> list[Inspected]:
+    starts = [*starts_of(raw), len(raw)]
+    sizes = (after - start for start, after in pairwise(starts))
+    return [Inspected(key, record, size) for (key, record), size in zip(_split(raw, fields), sizes, strict=True)]
 
 
 def _timestamp(ts: int) -> Timestamp:

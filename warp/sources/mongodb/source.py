@@ -8,20 +8,33 @@ from typing import Any
 
 from bson import Timestamp
 from pymongo import MongoClient
+from pymongo.database import Database
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import PyMongoError
 
 from warp.change import Change, Key, cluster_seconds, cluster_time
 from warp.config.secrets import redact
-from warp.errors import Fatal, StreamInvalid
-from warp.filters import FieldFilter
-from warp.sources.base import AsOf, ChangeStream, Chunk, Document, Piece, SourceTable, StoredRow, StreamPoint
+from warp.errors import Fatal, NotMirrored, StreamInvalid
+from warp.layouts import Form
+from warp.sources.base import (
+    AsOf,
+    ChangeStream,
+    Chunk,
+    Document,
+    Inspected,
+    Piece,
+    SourceTable,
+    StoredRow,
+    StreamPoint,
+)
 from warp.sources.mongodb import events, reads
 from warp.sources.mongodb.codec import hash_of, key_of
+from warp.sources.mongodb.decoding import OPTIONS
 from warp.sources.mongodb.errors import translated
+from warp.sources.mongodb.odd_names import not_utf8, shown
 from warp.sources.mongodb.parse import same_as_stored
 from warp.sources.mongodb.stream import MongoChangeStream
-from warp.sources.mongodb.table_events import is_mirrored
+from warp.sources.mongodb.table_events import is_mirrored, is_users
 from warp.sources.mongodb.tree import BSON
 
 SELECTION_TIMEOUT_MS = 10_000
@@ -73,15 +86,21 @@ class MongoSource:
 
     def tables(self, schema: str) -> list[SourceTable]:
         with translated(self._where):
-            database = self._client[schema]
+            database = self._database(schema)
             found = []
-            for info in database.list_collections(filter={"type": "collection"}):
-                name = info["name"]
-                if not is_mirrored(name):
-                    continue
+            for name in filter(is_mirrored, _collections(database)):
                 stats = next(database[name].aggregate([{"$collStats": {"storageStats": {}}}]))["storageStats"]
                 found.append(SourceTable(name=name, documents=stats.get("count", 0), size_bytes=stats.get("size", 0)))
         return sorted(found, key=lambda table: table.name)
+
+    def unmirrored(self, schema: str) -> dict[str, NotMirrored]:
+        with translated(self._where):
+            names = filter(is_users, _collections(self._database(schema)))
+            return {shown(name): not_utf8(name) for name in names if not is_mirrored(name)}
+
+    def _database(self, schema: str) -> Database[dict[str, Any]]:
+        """To be read with names that are not UTF-8, of collections and indexes."""
+        return self._client.get_database(schema, codec_options=OPTIONS)
 
     def open_stream(self, schema: str, after: StreamPoint | None) -> ChangeStream:
         try:
@@ -107,7 +126,7 @@ class MongoSource:
         room = max(0.0, (int(size["maxSize"]) - written) / (written / span))
         return float(cluster_seconds(ts) - first + room)
 
-    def decode(self, payload: bytes, fields: FieldFilter | None = None) -> list[Change]:
+    def decode(self, payload: bytes, fields: Form | None = None) -> list[Change]:
         return events.decode_events(payload, fields)
 
     def extract(self, payload: bytes, position: str) -> bytes:
@@ -120,7 +139,7 @@ class MongoSource:
         return hash_of(key)
 
     def lookup(
-        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: FieldFilter | None = None
+        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: Form | None = None
     ) -> Iterator[AsOf]:
         with translated(self._where), reads.snapshot(self._client, schema, after) as taken:
             yield from reads.as_of(taken, table, keys, fields)
@@ -129,11 +148,19 @@ class MongoSource:
         with translated(self._where):
             yield from reads.split(self._client[schema][table], documents)
 
-    def read(
-        self, schema: str, table: str, chunk: Chunk, after: int, fields: FieldFilter | None = None
-    ) -> Iterator[Piece]:
+    def read(self, schema: str, table: str, chunk: Chunk, after: int, fields: Form | None = None) -> Iterator[Piece]:
         with translated(self._where), reads.snapshot(self._client, schema, after) as taken:
             yield from reads.pieces(taken, table, chunk, fields)
+
+    def inspect(
+        self, schema: str, table: str, what: Chunk | int, fields: Form | None = None
+    ) -> Iterator[list[Inspected]]:
+        if isinstance(what, int):
+            with translated(self._where):
+                yield from reads.sample(self._client[schema][table], what, fields)
+            return
+        with translated(self._where), reads.snapshot(self._client, schema, self.now()) as taken:
+            yield from reads.inspected(taken, table, what, fields)
 
     def scan(self, schema: str, table: str, chunk: Chunk) -> Iterator[list[tuple[Key, Document]]]:
         with translated(self._where), reads.snapshot(self._client, schema, self.now()) as taken:
@@ -144,9 +171,7 @@ class MongoSource:
         with translated(self._where), reads.snapshot(self._client, schema, self.now()) as taken:
             return {key_of(document["_id"]): document for document in reads.by_key(taken, table, keys)}
 
-    def differences(
-        self, document: Document, key: Key, row: StoredRow, fields: FieldFilter | None = None
-    ) -> tuple[str, ...]:
+    def differences(self, document: Document, key: Key, row: StoredRow, fields: Form | None = None) -> tuple[str, ...]:
         assert isinstance(document, dict)
         if fields is not None:
             document = fields.apply(document, BSON)
@@ -159,6 +184,12 @@ class MongoSource:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _collections(database: Database[dict[str, Any]]) -> list[str]:
+    # `list_collections` would not decode its first batch by the database's options.
+    command = {"listCollections": 1, "filter": {"type": "collection"}, "nameOnly": True, "cursor": {}}
+    return [info["name"] for info in database.cursor_command(command, codec_options=OPTIONS)]
 
 
 def _packed(stamp: Timestamp) -> int:

@@ -18,7 +18,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
 from warp.change import TS_COUNTER_BITS, RoutedChange, cluster_time
-from warp.errors import StreamInvalid
+from warp.errors import NotMirrored, StreamInvalid
 from warp.monitoring.logging import get_logger
 from warp.sources.base import StreamBatch, StreamPoint, TableEvent
 from warp.sources.mongodb.codec import key_hash
@@ -38,6 +38,14 @@ SMALL_BATCH = 100
 """Events that are read at once without their documents: each of these must be looked up."""
 _WITHOUT_DOCUMENT = {"$project": {"fullDocument": 0, "updateDescription": 0}}
 _WITHOUT_LARGEST_KEYS = {"$match": {"$expr": {"$lt": [{"$bsonSize": {"$ifNull": ["$documentKey", {}]}}, LARGEST_KEY]}}}
+_KEY_TOO_LARGE = (
+    f"a document's _id has more than {LARGEST_KEY // 2**20} MB: MongoDB cannot send a change of it, nor could "
+    "PostgreSQL hold it: the change is passed over"
+)
+_SHORTER_KEY = (
+    "give the document a shorter _id; it is found by "
+    f'db.<collection>.find({{$expr: {{$gte: [{{$bsonSize: {{_id: "$_id"}}}}, {LARGEST_KEY}]}}}})'
+)
 _FORMS: tuple[list[dict[str, Any]], ...] = ([], [_WITHOUT_DOCUMENT], [_WITHOUT_LARGEST_KEYS, _WITHOUT_DOCUMENT])
 """What is appended to the stream's pipeline, the next where one of the events is too large with the one before."""
 
@@ -61,6 +69,7 @@ class MongoChangeStream:
         self._log = get_logger(__name__).bind(schema=database)
         self._cursor_id = 0
         self._form = 0
+        self._passed_over: list[NotMirrored] = []
         self._start: dict[str, Any] = {}
         if after is not None and by_time:
             self._start["startAtOperationTime"] = Timestamp(
@@ -101,11 +110,10 @@ class MongoChangeStream:
         if error.code != TOO_LARGE or self._form == len(_FORMS) - 1:
             raise error
         self._form += 1
-        self._log.warning(
-            "a change event is too large: its document is looked up instead"
-            if self._form == 1
-            else "a document's key is too large for any event, and for PostgreSQL: its change is passed over"
-        )
+        if self._form == 1:
+            self._log.warning("a change event is too large: its document is looked up instead")
+        else:
+            self._passed_over.append(NotMirrored(_KEY_TOO_LARGE, remedy=_SHORTER_KEY))
 
     def _reopen(self, form: int) -> None:
         """Go on at the same point with events of another form."""
@@ -193,4 +201,7 @@ class MongoChangeStream:
             self.point = StreamPoint(position=changes[-1].position, ts=changes[-1].ts)
         self._start = {"startAfter": token_of(self.point.position)}
         source_ts = self.point.ts if answered is None else cluster_time(answered.time, answered.inc)
-        return StreamBatch(changes=changes, end=self.point, source_ts=source_ts, events=happened)
+        passed_over, self._passed_over = self._passed_over, []
+        return StreamBatch(
+            changes=changes, end=self.point, source_ts=source_ts, events=happened, passed_over=passed_over
+        )

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import bson
 
 from warp.change import cluster_time
 from warp.sources.base import TableEvent, TableFate
 from warp.sources.mongodb.decoding import OPTIONS
+from warp.sources.mongodb.odd_names import is_utf8, shown
 
 # Made up of five random characters: the server's makeUniqueCollectionNamespace("tmp%%%%%.renameCollection").
 _NOT_MIRRORED = re.compile(r"system\.|tmp\.(?:agg_out|mr)\.|tmp[0-9A-Za-z]{5}\.(?:renameCollection$|convertToCapped\.)")
 
 
-def is_mirrored(collection: str) -> bool:
+def is_users(collection: str) -> bool:
     """Whether a collection is one of a user's, and not MongoDB's own, or one that it is about to rename."""
     return _NOT_MIRRORED.match(collection) is None
+
+
+@lru_cache(maxsize=10_000)
+def is_mirrored(collection: str) -> bool:
+    """Whether a collection is one of a user's, and MongoDB tells what changes in it."""
+    return is_users(collection) and is_utf8(collection)
 
 
 def table_events(raw: bytes) -> Iterator[TableEvent]:
@@ -37,7 +45,7 @@ def table_events(raw: bytes) -> Iterator[TableEvent]:
             yield TableEvent(table=dropped, fate=TableFate.DROPPED, ts=ts, cause="drop")
         case {"operationType": "rename", "ns": {"db": database, "coll": str(before)}, "to": target}:
             after = target["coll"]
-            cause = f"rename of {before} to {after}"
+            cause = f"rename of {shown(before)} to {shown(after)}"
             if is_mirrored(before):
                 yield TableEvent(table=before, fate=TableFate.DROPPED, ts=ts, cause=cause)
             if target["db"] == database and is_mirrored(after):

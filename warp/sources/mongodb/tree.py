@@ -1,8 +1,8 @@
-"""Decoded BSON documents for filters: how they are taken apart and put together (`warp.filters.Tree`)."""
+"""Decoded BSON documents for filters and layouts: how they are taken apart and put together (`warp.filters.Tree`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from bson import DBRef, Int64
@@ -15,7 +15,7 @@ class BsonTree:
     """See `warp.filters.Tree` for the contract of each method. A field that stands in its document more than once
     counts as an array of its values."""
 
-    def pairs(self, value: Any) -> Iterable[tuple[str, Any]] | None:
+    def pairs(self, value: Any) -> Collection[tuple[str, Any]] | None:
         match value:
             case dict():
                 return value.items()

@@ -1,0 +1,58 @@
+"""Fields inside of objects that have columns, as they are shown and kept: readable, and never with a NUL."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from warp.change import BEGINNING, PATH, TableRef
+from warp.cli.shapes import Drift, as_text, drift_as_text, version_to_json
+from warp.destinations.base import Written
+from warp.destinations.survey import ShapeVersion
+from warp.evolution.decide import decide
+from warp.evolution.infer import Seen
+from warp.evolution.rules import Rules
+from warp.evolution.shape import Shape
+from workers.report import Report
+
+REF = TableRef("shop", "people")
+FREE, TAKEN, ODD = PATH.join("ab"), PATH.join(("c", "d")), PATH.join(("\udcff", "x"))
+
+
+@pytest.fixture
+def shape() -> Shape:
+    seen = Seen()
+    seen.add_records([{"c_d": 1, FREE: 1, TAKEN: 1, ODD: 1}], None)
+    return decide(None, seen, Rules(flatten_depth=1)).after
+
+
+def test_the_registry_has_the_names_on_the_way(shape: Shape) -> None:
+    written = shape.to_json()
+    assert [name for name, *_ in written["columns"]] == ["c_d", ["a", "b"], ["c", "d"], [{"$utf8": "/w=="}, "x"]]
+    assert Shape.from_json(1, json.loads(json.dumps(written))) == shape
+
+
+def test_only_what_is_called_otherwise_than_its_names_is_renamed(shape: Shape) -> None:
+    assert shape.renamed.keys() == {TAKEN, ODD}
+
+
+def test_history_and_diff_show_dots(shape: Shape) -> None:
+    version = ShapeVersion(
+        ref=REF, version=1, before=None, after=shape, cause="test", position=BEGINNING, at=datetime.now(UTC)
+    )
+    drift = Drift(version=version, expected={column.name: "bigint" for column in shape.columns.values()}, actual={})
+    shown = json.dumps(version_to_json(version))
+    text = as_text(version).plain + drift_as_text(drift).plain
+    assert "a_b int (field a.b)" in text
+    assert text.count("(field c.d)") == 2
+    assert '"field": "a.b"' in shown
+    assert "\0" not in text
+    assert "\\u0000" not in text + shown
+
+
+def test_logs_show_dots(shape: Shape, capsys: pytest.CaptureFixture[str]) -> None:
+    Report().wrote(REF, Written(kept=Counter({(FREE, "does_not_fit"): 1})), 0)
+    assert "field=a.b" in capsys.readouterr().out
