@@ -31,6 +31,8 @@ class TablePlan:
     target: str
     exists: bool
     ours: bool
+    blocked: bool
+    """Something keeps it from being mirrored: see the problems of the whole."""
     action: Action
     sampled: int
     """Documents that columns and kept fields were inferred from."""
@@ -83,7 +85,7 @@ class Planner:
     def _table(self, standing: Standing, at: int) -> TablePlan:
         sample = self._sample(standing, at)
         rules = self._config.table(*standing.ref).rules
-        rehearsal = Rehearsal(self._survey, standing.shape, rules, standing.documents if standing.shape else 0)
+        rehearsal = Rehearsal(self._survey, standing.base, rules, standing.documents if standing.base else 0)
         kept = rehearsal.take(sample) if sample else {}
         return TablePlan(
             name=standing.ref.table,
@@ -91,10 +93,11 @@ class Planner:
             size_bytes=standing.size_bytes,
             target=standing.target,
             exists=standing.exists,
+            blocked=bool(standing.problems),
             ours=standing.shape is not None,
             action=standing.action,
             sampled=len(sample),
-            columns=planned_columns(self._survey, standing.shape, rehearsal.shape) if sample else (),
+            columns=planned_columns(self._survey, standing.base, rehearsal.shape) if sample else (),
             kept=[
                 KeptField(field=dotted(field), reason=reason, values=values)
                 for (field, reason), values in sorted(kept.items())

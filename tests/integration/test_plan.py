@@ -126,6 +126,20 @@ def test_the_ddl_makes_the_very_table_that_a_load_makes(
     assert kept == {(each.field, each.reason): each.values for each in status}
 
 
+def test_a_table_of_another_layout_is_planned_as_it_would_be_made_anew(
+    odd: Database[Document], config_file: ConfigFile, pipeline: Pipeline
+) -> None:
+    pipeline.load("items")
+    other = {"layout": "document", "evolution": {"conflict": "jsonb", "rewrite": "always"}}
+    table = planned(config_file(**other), code=ExitCode.FAILED)
+    assert (table["blocked"], table["ours"]) == (True, True)
+    assert [column["name"] for column in table["columns"]] == ["_id", "_warp_ts", "_extra", "doc"]
+    assert any(statement.startswith("CREATE TABLE") for statement in table["ddl"])
+    table = planned(config_file(flatten_depth=1, **{"evolution": other["evolution"]}), code=ExitCode.FAILED)
+    assert table["blocked"]
+    assert table["read"] == len(ODD)
+
+
 def test_it_tells_types_names_conflicts_and_what_is_kept(odd: Database[Document], config_file: ConfigFile) -> None:
     table = planned(config_file())
     types = types_of(table)

@@ -84,7 +84,7 @@ def _table(table: TablePlan) -> Iterator[str]:
         yield f"  {table.name}: excluded by the configuration{stands}"
         return
     verb = "widen" if any(column.new for column in table.columns) else "keep"
-    how = verb if table.ours else "BLOCKED: exists, and is not ours" if table.exists else "create"
+    how = "BLOCKED, see the end" if table.blocked else verb if table.ours else "create"
     what = f"copy {table.documents:,} documents ({size(table.size_bytes)})"
     what = what if table.action is Action.COPY else "follow its changes"
     yield ""

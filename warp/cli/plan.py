@@ -63,7 +63,7 @@ def plan(
     \b
     --json: {"blocked", "servers": {role: version}, "sample": null, or n, "problems": […], "schemas": [{name, target,
       unmirrored: [{name, reason}],
-      tables: [{name, target, action, exists, ours, documents, size_bytes, read, whole, largest_bytes,
+      tables: [{name, target, action, exists, ours, blocked, documents, size_bytes, read, whole, largest_bytes,
         keys: {kind: documents},
         fields: [{field, present, missing, types: {type: values}, column (null: none)}],
         more_fields: null, or {names, at_least, types},

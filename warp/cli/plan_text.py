@@ -82,7 +82,7 @@ def _what(table: TableReading) -> str:
     if table.action is Action.EXCLUDE:
         return "excluded by the configuration"
     verb = "widen" if table.ddl else "keep"
-    how = verb if table.ours else "BLOCKED: exists, and is not ours" if table.exists else "create"
+    how = "BLOCKED, see the end" if table.blocked else verb if table.ours else "create"
     copied = f"copy {table.documents:,} documents ({size(table.size_bytes)})"
     return f"{how}, {copied if table.action is Action.COPY else 'follow its changes'}"
 

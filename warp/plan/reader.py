@@ -48,8 +48,8 @@ class TableReader:
         self._standing = standing
         self._histogram = Histogram()
         self._dangers = Dangers(settings.max_columns)
-        rows = standing.documents if standing.shape else 0
-        self._rehearsal = Rehearsal(survey, standing.shape, settings.rules, rows)
+        rows = standing.documents if standing.base else 0
+        self._rehearsal = Rehearsal(survey, standing.base, settings.rules, rows)
         self._keys: Counter[str] = Counter()
         self._kept: Counter[tuple[str | None, str]] = Counter()
 
@@ -73,6 +73,7 @@ class TableReader:
             target=standing.target,
             action=standing.action,
             exists=standing.exists,
+            blocked=bool(standing.problems),
             ours=standing.shape is not None,
             documents=standing.documents,
             size_bytes=standing.size_bytes,
@@ -82,8 +83,8 @@ class TableReader:
             keys=dict(self._keys.most_common()),
             fields=list(self._fields(after)),
             more_fields=self._more_fields(),
-            columns=planned_columns(self._survey, standing.shape, after),
-            ddl=self._survey.ddl(standing.ref, standing.shape, after) if after else (),
+            columns=planned_columns(self._survey, standing.base, after),
+            ddl=self._survey.ddl(standing.ref, standing.base, after) if after else (),
             renamed=[Renamed(name=dotted(name), becomes=column) for name, column in after.renamed.items()]
             if after
             else (),

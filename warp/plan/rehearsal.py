@@ -23,7 +23,7 @@ class Rehearsal:
     """One table. Takes its documents in the order in which they would be loaded."""
 
     def __init__(self, survey: Survey, shape: Shape | None, rules: Rules, rows: int = 0) -> None:
-        """`shape` of the table that is there, and about how many rows it has."""
+        """`shape` of the table that is there, laid out by the rules, and about how many rows it has."""
         self._survey = survey
         self._rules = rules
         self._rows = rows

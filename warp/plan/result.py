@@ -94,6 +94,8 @@ class TableReading:
     action: Action
     exists: bool
     ours: bool
+    blocked: bool
+    """Something keeps it from being mirrored: see the problems of the whole."""
     documents: int
     size_bytes: int
     read: int

@@ -39,6 +39,9 @@ class Standing:
     """Something has the target's name, whoever made it."""
     shape: Shape | None
     """Of the table that is ours; None: there is none."""
+    base: Shape | None
+    """What documents would be added to; None also where the table has another layout than is configured, and takes
+    nothing until it is made anew."""
     action: Action
     problems: tuple[str, ...]
     """What would keep it from being mirrored, each with what to do."""
@@ -78,6 +81,7 @@ class Standings:
                 target=self._survey.target(ref),
                 exists=exists,
                 shape=shape,
+                base=shape if shape and shape.is_laid_out_by(self._config.table(*ref).rules) else None,
                 action=action,
                 problems=() if action is Action.EXCLUDE else tuple(self._problems(ref, shape, exists=exists)),
             )
