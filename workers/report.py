@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from warp.change import Change, Partition, TableRef, dotted
 from warp.destinations.base import Written
+from warp.destinations.kept import NULL
 from warp.evolution.decide import Decision
 from warp.monitoring import metrics
 from warp.monitoring.logging import get_logger
 
 MOST_TOLD = 10_000
 """Fields that are remembered as told; any beyond them are only counted."""
+MOST_NAMED = 20
+"""Fields that one line names."""
 
 
 class Report:
@@ -23,7 +26,7 @@ class Report:
         self._told: set[tuple[TableRef, str, str]] = set()
 
     def wrote(self, ref: TableRef, written: Written, letters: int) -> None:
-        """Rows were written. A field whose values go to `_extra` is logged the first time, and counted every time."""
+        """Rows were written. A field whose values go to `_extra`, nulls aside, is logged the first time."""
         if written.stale:
             metrics.STALE.labels(*ref).inc(written.stale)
         if written.superseded:
@@ -32,11 +35,19 @@ class Report:
         if written.lost:
             metrics.LOST.labels(*ref).inc(written.lost)
             self._log.warning("updates are lost with their collection", table=str(ref), documents=written.lost)
+        untold: list[tuple[str, str]] = []
         for (field, reason), values in written.kept.items():
             metrics.kept(ref, field, reason, values)
-            if (ref, field, reason) not in self._told and len(self._told) < MOST_TOLD:
+            if reason != NULL and (ref, field, reason) not in self._told and len(self._told) < MOST_TOLD:
                 self._told.add((ref, field, reason))
-                self._log.info("values are kept in _extra", table=str(ref), field=dotted(field), reason=reason)
+                untold.append((dotted(field), reason))
+        if untold:
+            self._log.info(
+                "values are kept in _extra",
+                table=str(ref),
+                fields=dict(untold[:MOST_NAMED]),
+                **({"more_fields": len(untold) - MOST_NAMED} if untold[MOST_NAMED:] else {}),
+            )
         if letters:
             metrics.DEAD_LETTERS.labels(*ref).inc(letters)
             self._log.error("changes cannot be applied, parked as dead letters", table=str(ref), letters=letters)

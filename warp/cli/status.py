@@ -17,6 +17,7 @@ from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option, configure, log_level_option, schema_option
 from warp.cli.terminal import visible
 from warp.connections import open_connections
+from warp.destinations.kept import NULL
 from warp.metadata.base import LoggedError
 from warp.monitoring.metrics import OTHER_FIELDS
 from warp.monitoring.status import SchemaStatus, State, TableStatus
@@ -24,7 +25,6 @@ from warp.monitoring.survey import read_status, with_kept, with_names
 
 _UNKNOWN = "?"
 _MOST_NAMES = 5
-_NULL = "null"
 _STYLES = {State.STREAMING: "green", State.STOPPED: "red", State.STALLED: "red", State.BLOCKED: "red"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -138,7 +138,7 @@ def _names(schema: str, table: TableStatus) -> Iterator[str]:
 
 def _kept(table: TableStatus) -> Iterator[str]:
     """What was kept in `_extra`, nulls last: they are no misfits."""
-    kept = sorted(table.kept, key=lambda each: each.reason == _NULL)
+    kept = sorted(table.kept, key=lambda each: each.reason == NULL)
     if kept:
         shown = ", ".join(
             f"{OTHER_FIELDS if each.field is None else visible(dotted(each.field))} {each.values:,} ({each.reason})"

@@ -9,6 +9,8 @@ from warp.evolution.rules import Settled
 from warp.evolution.shape import TAKE_ALL, Column, Shape
 from warp.values import Kind, Opaque, Value, kind_of
 
+NULL = "null"
+"""The reason why most values are kept: a column cannot tell null from a missing field."""
 _DEAD_LETTER = "dead_letter"
 
 
@@ -22,7 +24,7 @@ def note(written: Written, name: str, value: Value, column: Column | None) -> No
 
 def _reason(value: Value, kind: Kind | None, column: Column | None) -> str:
     if kind is None:
-        return value.reason if isinstance(value, Opaque) else "null"
+        return value.reason if isinstance(value, Opaque) else NULL
     if column is None:
         return "no_column"
     if column.kind is Kind.TEXT and kind is not Kind.STRING:
