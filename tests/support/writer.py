@@ -16,6 +16,7 @@ from typing import Any, Self
 from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
+from pymongo.errors import AutoReconnect
 
 from tests.support.documents import document, mixed_key, object_id, update
 
@@ -103,9 +104,18 @@ class Writer:
     def _work(self) -> None:
         try:
             while not self._stop.wait(_PAUSE_SECONDS):
-                self._round()
+                try:
+                    self._round()
+                except AutoReconnect:
+                    self._forget()
         except Exception as error:
             self._failure = error
+
+    def _forget(self) -> None:
+        """The primary went, and again within the driver's one retry: which keys exist is not known any more."""
+        for share in self._shares:
+            share.alive.clear()
+            share.dead.clear()
 
     def _round(self) -> None:
         if self._rng.random() < _TRANSACTIONS:
