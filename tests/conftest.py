@@ -20,8 +20,11 @@ from redis import Redis
 from tests.support.endpoints import Endpoints, write_config
 from tests.support.fleet import Fleet
 from tests.support.postgresql import drop_database, make_template, migrated_database
+from tests.support.properties import register_profiles
 from warp.embedded import EmbeddedServers
 from warp.errors import EmbeddedUnavailable
+
+register_profiles()
 
 _redis_databases = cycle(range(1, 16))
 

@@ -43,6 +43,8 @@ class KeyKind(StrEnum):
     OBJECT_ID = "objectid"
     STRING = "string"
     INT = "int"
+    UUID = "uuid"
+    """36 characters, lower case."""
     JSON = "json"
     """Everything else, as canonical Extended JSON: injective, so two keys share a text only if they are one key."""
 

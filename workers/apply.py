@@ -21,7 +21,7 @@ from warp.transport.base import Logs, StoredEntry
 from workers.report import Report
 from workers.sequence import Sequence as Sequenced
 from workers.sequence import sequence
-from workers.writer import Writer
+from workers.writer import Writer, decoded
 
 READ_ENTRIES = 16
 """Entries read from a log at once; each is of about a megabyte at most."""
@@ -90,7 +90,7 @@ class Applier:
         changes = [
             change
             for item, after in steps.apply
-            for change in self._source.decode(item.entry.payload, settings.fields)
+            for change in decoded(self._source, transaction, item.entry.payload, settings.fields)
             if change.position > after
         ]
         if not changes:

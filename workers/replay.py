@@ -17,14 +17,15 @@ from warp.change import Change, Partition, TableRef
 from warp.config import TableSettings
 from warp.destinations.base import Destination, PartitionState, Transaction
 from warp.errors import Fatal, Poison, Transient
+from warp.evolution.infer import Seen
 from warp.evolution.rules import Layout
-from warp.metadata.base import LetterState, StoredLetter
+from warp.metadata.base import DeadLetter, LetterState, StoredLetter
 from warp.monitoring.logging import get_logger
 from warp.retry import PASSING, backoff
 from warp.sources.base import Source
 from warp.traces import trace
 from workers.report import Report
-from workers.writer import Writer
+from workers.writer import Writer, decoded
 
 ATTEMPTS = 8
 """Attempts while the partition is busy or a server is away, about fifteen seconds in all."""
@@ -102,6 +103,7 @@ class Replayer:
             return Replayed(Outcome.EXCLUDED, Fatal(f"{ref} is excluded by the configuration", remedy=_INCLUDE))
         partition = self._partition(stored)
         try:
+            self._reopen(number, stored.letter)
             outcome = self._writer.transact(ref, f"dead letter {number}", partial(self._transact, number, partition))
             replayed = Replayed(outcome)
         except (Poison, Fatal) as error:
@@ -112,6 +114,17 @@ class Replayer:
                 transaction.fail_letter(number, error, replayed.traceback)
         self._log.info("dead letter replayed", letter=number, table=str(ref), outcome=replayed.outcome.value)
         return replayed
+
+    def _reopen(self, number: int, letter: DeadLetter) -> None:
+        """Where keys of this kind were refused, ask again: what was in the way may be gone."""
+        with self._destination.transaction() as transaction:
+            shape = transaction.shape(letter.ref)
+        if shape is None or not shape.key_refused or letter.key.kind is shape.key_kind:
+            return
+        seen = Seen(key_kinds={letter.key.kind}, asks_again=True)
+        rules = self._settings(letter.ref).rules
+        decision = self._destination.evolve(letter.ref, seen, rules, cause=f"dead letter {number}")
+        self._report.evolved(letter.ref, decision)
 
     def _partition(self, stored: StoredLetter) -> Partition:
         ref = stored.letter.ref
@@ -136,7 +149,7 @@ class Replayer:
         if letter.ts < state.floor and not (keeps_history and letter.position):
             return Outcome.SUPERSEDED
         if letter.payload:
-            changes = self._source.decode(letter.payload, self._settings(letter.ref).fields)
+            changes = decoded(self._source, transaction, letter.payload, self._settings(letter.ref).fields)
         else:  # of a first load, or of a table with filters: its document is looked up
             changes = [Change(letter.position, letter.ts, letter.operation, letter.key, None, 0)]
         written, poison = self._writer.write(transaction, letter.ref, changes, state, letter.correlation_id)

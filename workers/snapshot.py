@@ -78,7 +78,7 @@ class Loader:
                 return False
             self._put(transaction, ref, writes, correlation_id)
             transaction.unblock(ref)
-            transaction.shrink_chunk(ref, chunk, piece.rest, len(writes))
+            transaction.shrink_chunk(ref, chunk, piece.rest, len(writes), first=piece.first)
             return True
 
         return self._writer.transact(ref, f"first load, chunk {chunk}", work)

@@ -16,9 +16,10 @@ from warp.destinations.base import Destination, PartitionState, Transaction, Wri
 from warp.errors import Poison, UpdatesLost
 from warp.evolution.decide import decide
 from warp.evolution.infer import Seen
+from warp.evolution.misfits import in_force
 from warp.evolution.rules import Layout
 from warp.evolution.shape import Shape
-from warp.layouts import require_layout
+from warp.layouts import Form, require_layout
 from warp.sources.base import Source
 from workers.history import Told, is_looked_up, told
 from workers.report import Report
@@ -101,7 +102,7 @@ class Writer:
         done: list[Written] = []
         poison: list[tuple[Change, Poison]] = []
         shape = transaction.shape(ref)
-        for found in told(changes, partial(self._looked_up, ref, applied=state.ts)):
+        for found in told(changes, partial(self._looked_up, transaction, ref, applied=state.ts)):
             lost -= {change.key for change, row in found if is_looked_up(change) and row.record is not None}
             writes = [Write(row.key, row.ts, row.record or {}) for _, row in found]
             try:
@@ -135,7 +136,7 @@ class Writer:
         done: list[Written] = []
         poison: list[tuple[Write | Delete, Poison]] = []
         shape = transaction.shape(ref)
-        for writes in chain([whole], self._looked_up(ref, final.lookups, state.ts)):
+        for writes in chain([whole], self._looked_up(transaction, ref, final.lookups, state.ts)):
             if lost:
                 lost -= {write.key for write in writes}
             try:
@@ -156,7 +157,9 @@ class Writer:
             poison += [*undeleted, *refused]
         return merged([*done, self._note_lost(transaction, ref, lost, correlation_id)]), poison
 
-    def _looked_up(self, ref: TableRef, changes: Sequence[Change], applied: int) -> Iterator[list[Write]]:
+    def _looked_up(
+        self, transaction: Transaction, ref: TableRef, changes: Sequence[Change], applied: int
+    ) -> Iterator[list[Write]]:
         """Updates with the document as it was at one time after them; what is missing then was deleted, and the stream
         will say so. Changes up to that time, which are still to come, find their row newer than they are.
 
@@ -165,8 +168,15 @@ class Writer:
         if changes:
             keys, after = [change.key for change in changes], max(applied, *(change.ts for change in changes))
             fields = self._settings(ref).fields
-            for ts, documents in self._source.lookup(ref.schema, ref.table, keys, after, fields):
+            found = self._source.lookup(*ref, keys, after, fields, decoding=transaction.expect_decoding)
+            for ts, documents in found:
                 yield [Write(key, ts, record) for key, record in documents]
+
+
+def decoded(source: Source, transaction: Transaction, payload: bytes, fields: Form | None) -> list[Change]:
+    """The changes of a payload, decoded while the transaction waits."""
+    transaction.expect_decoding(len(payload))
+    return source.decode(payload, fields)
 
 
 def _append_told(transaction: Transaction, ref: TableRef, shape: Shape, found: Sequence[Told]) -> Written:
@@ -176,8 +186,9 @@ def _append_told(transaction: Transaction, ref: TableRef, shape: Shape, found: S
 def fitting(
     shape: Shape | None, writes: Sequence[Write], deletes: Sequence[Delete], settings: TableSettings
 ) -> Shape | None:
-    """The shape, if it takes all that; None where there is no table and no need of one. Raises ShapeTooSmall, and Fatal
-    for a table of another layout than it is to have."""
+    """The shape, if it takes all that, without what is settled by rules that are no more in force: a document with such
+    a value has it decided anew (`require_fit`), and is no dead letter for it. None where there is no table and no need
+    of one. Raises ShapeTooSmall, and Fatal for a table of another layout than it is to have."""
     if shape is not None:
         require_layout(shape, settings.rules)
     seen = Seen()
@@ -188,7 +199,7 @@ def fitting(
         return None
     if shape is None or decide(shape, seen, settings.rules).changes:
         raise ShapeTooSmall(seen)
-    return shape
+    return in_force(shape, settings.rules)
 
 
 def require_fit(shape: Shape, written: Written, writes: Sequence[Write]) -> None:

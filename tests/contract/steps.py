@@ -68,11 +68,11 @@ def delete(
         return transaction.delete(REF, shape, deletes, soft=soft, tombstones=tombstones)
 
 
-def shown(target: DestinationBench, shape: Shape) -> dict[str, Any]:
+def shown(target: DestinationBench) -> dict[str, Any]:
     """What each row has in `v`, by the text of its key."""
-    keys = [key for keys in target.destination.keys(REF, shape) for key in keys]
-    assert target.destination.count(REF, shape) == len(keys)
-    return {key.text: row["v"] for key, row in target.destination.rows(REF, shape, keys).items()}
+    keys = [key for keys in target.destination.keys(REF) for key in keys]
+    assert target.destination.count(REF) == len(keys)
+    return {key.text: row["v"] for key, row in target.destination.rows(REF, keys).items()}
 
 
 def table_state(target: DestinationBench) -> TableState:

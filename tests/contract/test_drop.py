@@ -53,11 +53,11 @@ def test_kept_rows_stay_and_are_no_rows_of_documents(target: DestinationBench) -
     shape = _table(target)
     assert _drop(target, 20, OnDrop.KEEP)
     assert target.states(REF) == {"a": (10, False), "b": (10, False)}
-    assert (shown(target, shape), target.destination.kept(REF, shape)) == ({}, 2)
+    assert (shown(target), target.destination.kept(REF)) == ({}, 2)
     upsert(target, shape, 30, "b", "c")
-    assert shown(target, shape) == {"b": 1, "c": 1}
-    assert target.destination.kept(REF, shape) == 1
-    assert target.destination.rows(REF, shape, [key("a")]) == {}
+    assert shown(target) == {"b": 1, "c": 1}
+    assert target.destination.kept(REF) == 1
+    assert target.destination.rows(REF, [key("a")]) == {}
 
 
 def test_changes_from_before_the_drop_still_count_for_rows_that_are_kept(target: DestinationBench) -> None:
@@ -67,14 +67,14 @@ def test_changes_from_before_the_drop_still_count_for_rows_that_are_kept(target:
     upsert(target, shape, 19, "a", "late", v=2)
     delete(target, shape, 19, "b")
     assert target.states(REF) == {"a": (19, False), "late": (19, False)}
-    assert shown(target, shape) == {}
+    assert shown(target) == {}
 
 
 def test_kept_rows_that_were_softly_deleted_are_not_counted(target: DestinationBench) -> None:
     shape = _table(target, soft=True)
     delete(target, shape, 15, "a", soft=True)
     assert _drop(target, 20, OnDrop.KEEP, soft=True)
-    assert (shown(target, shape), target.destination.kept(REF, shape)) == ({}, 1)
+    assert (shown(target), target.destination.kept(REF)) == ({}, 1)
 
 
 @REMOVING
@@ -83,7 +83,7 @@ def test_older_rows_go_and_newer_ones_stay(target: DestinationBench, on_drop: On
     upsert(target, shape, 20, "b", "c")
     assert _drop(target, 20, on_drop)
     assert target.states(REF) == {"b": (20, False), "c": (20, False)}
-    assert shown(target, shape) == {"b": 1, "c": 1}
+    assert shown(target) == {"b": 1, "c": 1}
 
 
 def test_rows_of_a_table_with_soft_deletes_are_marked_as_of_the_drop(target: DestinationBench) -> None:
@@ -93,7 +93,7 @@ def test_rows_of_a_table_with_soft_deletes_are_marked_as_of_the_drop(target: Des
     assert _drop(target, 20, OnDrop.TRUNCATE, soft=True)
     assert target.states(REF) == {"a": (15, True), "b": (20, True), "c": (25, False)}
     upsert(target, shape, 30, "b")
-    assert shown(target, shape) == {"b": 1, "c": 1}
+    assert shown(target) == {"b": 1, "c": 1}
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -117,7 +117,7 @@ def test_a_table_of_that_name_may_have_another_shape_afterwards(target: Destinat
         with other.transaction() as transaction:
             assert transaction.shape(REF) == new
             transaction.upsert(REF, new, [Write(key("b"), 30, {"v": "more"})])
-        assert shown(target, new) == {"a": "text", "b": "more"}
+        assert shown(target) == {"a": "text", "b": "more"}
 
 
 def test_a_shape_that_was_seen_before_the_table_went_is_forgotten(target: DestinationBench) -> None:
@@ -170,7 +170,7 @@ def test_a_later_drop_is_another_one(target: DestinationBench, on_drop: OnDrop) 
     upsert(target, shape, 30, "new")
     assert _drop(target, 40, on_drop)
     if on_drop is OnDrop.KEEP:
-        assert target.destination.kept(REF, shape) == 3
+        assert target.destination.kept(REF) == 3
     else:
         assert target.states(REF) == {}
     assert len(target.audit(REF)) == 2
@@ -248,7 +248,7 @@ def test_a_first_load_of_kept_rows_goes_on(target: DestinationBench) -> None:
     with target.destination.transaction() as transaction:
         assert transaction.lock_chunk(REF, first)
         transaction.load(REF, shape, [Write(key("d"), 19, {"v": 1})])
-    assert (target.destination.kept(REF, shape), shown(target, shape)) == (3, {})
+    assert (target.destination.kept(REF), shown(target)) == (3, {})
 
 
 def test_what_was_read_before_the_drop_is_not_loaded(target: DestinationBench) -> None:

@@ -191,7 +191,7 @@ def test_a_state_that_finds_its_row_newer_supersedes_too(target: DestinationBenc
     upsert(target, shape, 50, "a")
     _park(target, letter("1", key("a"), 10), letter("2", key("a"), 45))
     assert act(target, shape, 40, "a") == 1
-    assert shown(target, shape) == {"a": 1}
+    assert shown(target) == {"a": 1}
     assert _states(target) == [LetterState.SUPERSEDED, LetterState.OPEN]
 
 

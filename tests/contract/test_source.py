@@ -185,10 +185,13 @@ def test_headroom_is_in_seconds_or_not_known(bench: SourceBench) -> None:
     assert headroom is None or headroom > 0
 
 
-def test_closing_twice_is_harmless(bench: SourceBench) -> None:
+def test_closing_twice_is_harmless_and_a_closed_stream_leaves_its_source_open(bench: SourceBench) -> None:
     stream = bench.source.open_stream(bench.schema, None)
     stream.close()
     stream.close()
+    bench.insert(TABLE, {"_id": 1})
+    _, found = looked_up(bench.source.lookup(bench.schema, TABLE, [key(1)], bench.source.now()))
+    assert list(found) == [key(1)]
     bench.source.close()
     bench.source.close()
 

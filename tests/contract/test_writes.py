@@ -23,21 +23,21 @@ def test_a_write_makes_the_row_or_renews_it(target: DestinationBench) -> None:
     shape = make_table(target)
     assert upsert(target, shape, 10, "a", "b", v=1) == Written(upserted=2)
     assert upsert(target, shape, 11, "b", "c", v=2) == Written(upserted=2)
-    assert shown(target, shape) == {"a": 1, "b": 2, "c": 2}
+    assert shown(target) == {"a": 1, "b": 2, "c": 2}
 
 
 def test_a_write_that_is_older_than_its_row_changes_nothing(target: DestinationBench) -> None:
     shape = make_table(target)
     upsert(target, shape, 10, "a", v=1)
     assert upsert(target, shape, 9, "a", "b", v=2) == Written(upserted=1, stale=1)
-    assert shown(target, shape) == {"a": 1, "b": 2}
+    assert shown(target) == {"a": 1, "b": 2}
 
 
 def test_a_later_change_of_the_same_time_wins(target: DestinationBench) -> None:
     shape = make_table(target)
     upsert(target, shape, 10, "a", v=1)
     assert upsert(target, shape, 10, "a", v=2) == Written(upserted=1)
-    assert shown(target, shape) == {"a": 2}
+    assert shown(target) == {"a": 2}
 
 
 def test_writing_anything_again_changes_nothing(target: DestinationBench) -> None:
@@ -47,7 +47,7 @@ def test_writing_anything_again_changes_nothing(target: DestinationBench) -> Non
         upsert(target, shape, 10, "a", "b", v=2)
         delete(target, shape, 11, "b", tombstones=True)
         load(target, shape, 5, "a", "b", "c", v=1)
-        assert shown(target, shape) == {"a": 2, "c": 1}
+        assert shown(target) == {"a": 2, "c": 1}
 
 
 def test_a_row_of_a_snapshot_loses_against_a_row_of_its_own_time(target: DestinationBench) -> None:
@@ -56,7 +56,7 @@ def test_a_row_of_a_snapshot_loses_against_a_row_of_its_own_time(target: Destina
     upsert(target, shape, 9, "older", v=1)
     assert load(target, shape, 10, "same", "older", "none", v=2) == Written(upserted=2, stale=1)
     assert load(target, shape, 9, "newer", v=2) == Written(stale=1)
-    assert shown(target, shape) == {"same": 1, "newer": 1, "older": 2, "none": 2}
+    assert shown(target) == {"same": 1, "newer": 1, "older": 2, "none": 2}
 
 
 def test_a_row_of_a_snapshot_loses_against_a_tombstone_of_its_own_time(target: DestinationBench) -> None:
@@ -66,7 +66,7 @@ def test_a_row_of_a_snapshot_loses_against_a_tombstone_of_its_own_time(target: D
     delete(target, shape, 8, "a", tombstones=True)
     assert load(target, shape, 10, "a", "never there", "b", v=2) == Written(upserted=1, stale=2)
     assert load(target, shape, 11, "a", v=2) == Written(upserted=1)
-    assert shown(target, shape) == {"a": 2, "b": 2}
+    assert shown(target) == {"a": 2, "b": 2}
 
 
 def test_changes_of_the_stream_do_not_mind_tombstones(target: DestinationBench) -> None:
@@ -103,7 +103,7 @@ def test_a_delete_that_is_older_than_the_row_changes_nothing(target: Destination
     assert delete(target, shape, 9, "newer") == Written(stale=1)
     assert delete(target, shape, 10, "same") == Written(deleted=1)
     assert delete(target, shape, 11, "older", "none") == Written(deleted=1, stale=1)
-    assert shown(target, shape) == {"newer": 1}
+    assert shown(target) == {"newer": 1}
 
 
 def test_a_soft_delete_hides_the_row_until_it_is_written_again(target: DestinationBench) -> None:
@@ -111,19 +111,19 @@ def test_a_soft_delete_hides_the_row_until_it_is_written_again(target: Destinati
     stamp = cluster_time(1_700_000_000, 1)
     upsert(target, shape, stamp, "a", "b")
     assert delete(target, shape, stamp + 1, "a", soft=True) == Written(deleted=1)
-    assert shown(target, shape) == {"b": 1}
-    assert target.destination.rows(REF, shape, [key("a")]) == {}
+    assert shown(target) == {"b": 1}
+    assert target.destination.rows(REF, [key("a")]) == {}
     assert upsert(target, shape, stamp, "a") == Written(stale=1), "the row still knows when it was deleted"
     assert delete(target, shape, stamp + 2, "a", soft=True) == Written(stale=1)
     assert upsert(target, shape, stamp + 3, "a", v=2) == Written(upserted=1)
-    assert shown(target, shape) == {"a": 2, "b": 1}
+    assert shown(target) == {"a": 2, "b": 1}
 
 
 def test_a_soft_delete_that_is_older_than_the_row_changes_nothing(target: DestinationBench) -> None:
     shape = make_table(target, soft=True)
     upsert(target, shape, 10, "a")
     assert delete(target, shape, 9, "a", soft=True) == Written(stale=1)
-    assert shown(target, shape) == {"a": 1}
+    assert shown(target) == {"a": 1}
 
 
 def test_poison_writes_nothing_of_its_call_and_the_transaction_goes_on(target: DestinationBench) -> None:
@@ -135,7 +135,7 @@ def test_poison_writes_nothing_of_its_call_and_the_transaction_goes_on(target: D
             with pytest.raises(Poison):
                 write(REF, shape, [Write(key("with it"), 1, {"v": 1}), Write(poison, 1, {"v": 1})])
         transaction.upsert(REF, shape, [Write(key("after"), 1, {"v": 1})])
-    assert shown(target, shape) == {"before": 1, "after": 1}
+    assert shown(target) == {"before": 1, "after": 1}
 
 
 def test_poison_says_nothing_of_the_document(target: DestinationBench) -> None:

@@ -204,7 +204,7 @@ def _read(connection: psycopg.Connection, ref: TableRef) -> tuple[dict[str, str]
 
 def _compare(pipeline: Pipeline, ref: TableRef, keys: Sequence[Key]) -> Iterator[tuple[str, ...]]:
     source, destination = pipeline.connections.source, pipeline.connections.destination
-    rows = destination.rows(ref, destination.tables(ref.schema)[ref.table], keys)
+    rows = destination.rows(ref, keys)
     held = source.fetch(*ref, keys)
     for key in keys:
         yield source.differences(held[key], key, rows[key])

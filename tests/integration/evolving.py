@@ -55,7 +55,7 @@ class Worker:
 
     def holds(self, **records: Record) -> bool:
         """Whether the rows of those keys are those documents."""
-        rows = self.destination.rows(TABLE, self.shape(), [key(name) for name in records])
+        rows = self.destination.rows(TABLE, [key(name) for name in records])
         return {each.text: _exact(row) for each, row in rows.items()} == {
             name: _exact(record) for name, record in records.items()
         }

@@ -103,9 +103,9 @@ class TestDouble(BsonType):
         fits(double(5e-324), "5e-324"),
         fits(double(2.0), "2", "2.0"),
         fits(double(2.0**60), "1.152921504606847e+18", extended("$numberDouble", "1.152921504606847e+18"), exact=True),
-        fits(double(nan), "NaN", extended("$numberDouble", "NaN"), exact=True),
-        fits(double(inf), "Infinity", extended("$numberDouble", "Infinity"), exact=True),
-        fits(double(-inf), "-Infinity", extended("$numberDouble", "-Infinity"), exact=True),
+        fits(double(nan), "NaN", extended("$numberDouble", "NaN")),
+        fits(double(inf), "Infinity", extended("$numberDouble", "Infinity")),
+        fits(double(-inf), "-Infinity", extended("$numberDouble", "-Infinity")),
         fits(double(-0.0), "-0", extended("$numberDouble", "-0.0"), exact=True),
         kept(text(b"1.5"), '"1.5"'),
     )
@@ -147,7 +147,9 @@ class TestArray(BsonType):
     VALUES = (
         fits(array(integer(1), text(b"two"), array(double(3.5)), (0x0A, b"")), '[1,"two",[3.5],null]'),
         fits(array(), "[]"),
-        kept(array(double(nan), integer(1)), '[{"$numberDouble":"NaN"},{"$numberInt":"1"}]', exact=True),
+        fits(array(double(nan), (0x0A, b"")), '[{"$numberDouble":"NaN"},null]'),
+        fits(array(array(double(inf), double(-inf))), '[[{"$numberDouble":"Infinity"},{"$numberDouble":"-Infinity"}]]'),
+        kept(array(double(-0.0), integer(1)), '[{"$numberDouble":"-0.0"},{"$numberInt":"1"}]', exact=True),
         kept(text(b"[]"), '"[]"'),
     )
 

@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from pymongo import MongoClient
 from redis import Redis
 
+from tests.support.wait import eventually
 from warp.embedded import EmbeddedServers, MongoReplicaSet, PostgresServer, RedisServer, StartFailed, binaries
 from warp.embedded.process import PortTaken, start_on_free_port
 from warp.errors import EmbeddedUnavailable
@@ -31,13 +31,6 @@ with MongoReplicaSet(directory / "m") as m, RedisServer(directory / "r") as r, P
     print(*m.pids, r.pid, p.pid, flush=True)
     sys.stdin.read()
 """
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "in vain"
-        time.sleep(0.02)
 
 
 def _processes() -> Iterator[tuple[int, int]]:
@@ -107,7 +100,7 @@ def test_servers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
             pids += _children(pids[-1])
         finally:
             parent.kill()
-    _wait_for(lambda: not _alive(*pids))
+    eventually(lambda: not _alive(*pids))
 
 
 def test_mongodb_keeps_port_and_data_over_kill_and_restart(tmp_path: Path) -> None:
@@ -130,7 +123,7 @@ def test_mongodb_fails_over(tmp_path: Path) -> None:
         first = server.primary()
         assert first is not None
         server.kill(first)
-        _wait_for(lambda: server.primary() not in (None, first))
+        eventually(lambda: server.primary() not in (None, first))
         client.test.things.insert_one({"_id": 1})
         server.restart(first)
         assert None not in server.pids

@@ -128,6 +128,27 @@ def test_a_conflict_can_make_dead_letters_until_the_rule_is_another(worker: Work
     assert worker.holds(c={"v": "secret", "w": 1})
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((Rewrite.SMALL, Conflict.EXTRA), (Rewrite.SMALL, Conflict.DEAD_LETTER)),
+        ((Rewrite.NEVER, Conflict.EXTRA), (Rewrite.SMALL, Conflict.EXTRA)),
+    ],
+)
+def test_workers_of_different_rules_decide_anew_only_where_such_a_value_comes(
+    one: tuple[Rewrite, Conflict], other: tuple[Rewrite, Conflict], worker: Worker, postgresql: psycopg.Connection
+) -> None:
+    worker.write(a={"v": 1, "w": 1})
+    under(worker, *one).write(b={"v": "text", "w": Decimal("0.5")})
+    versions = registry.versions(postgresql, TABLE.schema)
+    for number in range(4):
+        for name, rules in {"c": one, "d": other}.items():
+            written, refused = under(worker, *rules).write(**{name: {"v": number, "w": number}})
+            assert (written.upserted, refused) == (1, [])
+    assert registry.versions(postgresql, TABLE.schema) == versions
+    assert worker.holds(c={"v": 3, "w": 3}, d={"v": 3, "w": 3})
+
+
 def test_every_decision_is_a_version(worker: Worker, postgresql: psycopg.Connection) -> None:
     worker.write(a={"v": 1, "w": 1})
     worker.write(b={"v": 0.5, "w": "text"})

@@ -27,7 +27,7 @@ PERSON: dict[str, Any] = {
     "birthday": SECRET,
     "address": {"street": SECRET, "city": "Ulm"},
     "contacts": [{"email": SECRET, "kind": "home"}, {"email": SECRET}],
-    "special": {"secret": SECRET, "nan": float("nan")},
+    "special": {"secret": SECRET, "zero": -0.0},
     "link": DBRef("people", SECRET),
     "v": 1,
 }
@@ -96,7 +96,7 @@ def test_what_is_hidden_is_written_nowhere(
     assert (held[0]["email"], held[0]["name"], held[0].get("birthday"), held[0]["w"]) == (HASH, "redacted", None, 1)
     assert (held[0]["address"], held[0]["link"]) == ({"city": "Ulm"}, {"$ref": "people", "$id": "redacted"})
     assert held[0]["contacts"] == [{"email": HASH, "kind": "home"}, {"email": HASH}]
-    assert held[0]["_extra"] == {"birthday": None, "special": {"nan": {"$numberDouble": "NaN"}}}
+    assert held[0]["_extra"] == {"birthday": None, "special": {"zero": {"$numberDouble": "-0.0"}}}
     assert (held[1]["name"], len(held[1]["email"]), len(held[2]["email"])) == ("redacted", 64, 64)
     assert held[2]["_extra"] == {"v": {"secret": {"$numberInt": "1"}}}
 

@@ -100,13 +100,16 @@ def test_a_key_too_long_for_an_index_is_a_dead_letter(
     assert verified(pipeline).identical
 
 
-def again(pipeline: Pipeline) -> set[Outcome]:
-    """Replay all letters that are open; what came of them."""
+SETTINGS = TableSettings(batch_size=1000, deletion_strategy="hard", partitions=1)
+
+
+def again(pipeline: Pipeline, settings: TableSettings = SETTINGS) -> set[Outcome]:
+    """Replay all letters that are open, oldest first; what came of them."""
     source, destination = pipeline.connections.source, pipeline.connections.destination
     replayer = Replayer(
         source,
         destination,
-        settings=lambda _: TableSettings(batch_size=1000, deletion_strategy="hard", partitions=1),
+        settings=lambda _: settings,
         report=Report(),
         wait=lambda _: None,
     )

@@ -26,11 +26,13 @@ FIRST: dict[str, tuple[Raw, str]] = {
     "string": ((0x02, string(b"b")), "text"),
     "symbol": ((0x0E, string(b"b")), "text"),
     "objectid": ((0x07, bytes(range(1, 13))), "text"),
+    "uuid": ((0x05, b"\x10\0\0\0\4" + bytes(range(16))), "uuid"),
+    "uuid of the old kind": ((0x05, b"\x10\0\0\0\3" + bytes(range(16))), "text"),
     "double": ((0x01, b"\0\0\0\0\0\0\xf8?"), "text"),
     "object": ((0x03, document([(b"b", (0x0A, b"")), (b"a", (0x06, b""))])), "text"),
 }
 """Keys that come first, and the type of their column while they are alone in it."""
-MIXED = ("int", "symbol", "objectid", "object")
+MIXED = ("int", "symbol", "objectid", "uuid", "object")
 """Those of them to which keys of all other types come later, none of which MongoDB holds equal to the first."""
 
 

@@ -8,12 +8,13 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pymongo.database import Database
 
 from tests.support import raw_documents
 from tests.support.lookups import found as looked_up
+from tests.support.properties import with_servers
 from tests.unit import raw_bson
 from tests.unit.raw_bson import document, string
 from warp.change import Key, KeyKind
@@ -111,7 +112,9 @@ APART: list[Raw] = [
     *[(0x05, struct.pack("<i", 2) + bytes([subtype]) + b"ab") for subtype in (0, 1, 2, 3, 5, 6, 128)],
     (0x05, struct.pack("<i", 6) + b"\2" + struct.pack("<i", 2) + b"ab"),
     (0x05, struct.pack("<i", 6) + b"\0" + struct.pack("<i", 2) + b"ab"),
-    *[(0x05, struct.pack("<i", 16) + bytes([subtype]) + bytes(16)) for subtype in (3, 4)],
+    *[(0x05, struct.pack("<i", 16) + bytes([subtype]) + bytes(16)) for subtype in (0, 3, 4)],
+    *[(0x05, struct.pack("<i", length) + b"\4" + bytes(length)) for length in (0, 15, 17)],
+    (0x02, string(b"00000000-0000-0000-0000-000000000000")),
     (0x09, struct.pack("<q", 8)),
     (0x09, struct.pack("<q", 2**63 - 1)),
     (0x11, struct.pack("<q", 8)),
@@ -170,12 +173,7 @@ def test_every_key_can_bound_a_range(size: int, source: MongoSource, database: D
         assert first.documents[0] == piece.documents[-1]
 
 
-@settings(
-    max_examples=15,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@with_servers(15)
 @given(st.lists(raw_bson.VALUES, min_size=1, max_size=40))
 @example([(0x05, b"\0\0\0\0\x02")] * 2)  # the server's answer names a key that pymongo cannot decode
 def test_keys_are_equal_exactly_where_mongodb_holds_them_equal(

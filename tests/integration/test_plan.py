@@ -180,6 +180,16 @@ def test_it_tells_types_names_conflicts_and_what_is_kept(odd: Database[Document]
     assert conflicts["mixed"]["types"] == {"int": 1, "string": 1, "double": 1}
 
 
+def test_the_kinds_of_keys_decide_the_column(database: Database[Document], config_file: ConfigFile) -> None:
+    database.items.insert_many([{"_id": Binary(bytes([number] * 16), 4)} for number in range(2)])
+    table = planned(config_file())
+    assert (table["keys"], table["columns"][0]["type"]) == ({"uuid": 2}, "uuid")
+    assert '("_id" uuid PRIMARY KEY, ' in table["ddl"][-1]
+    database.items.insert_one({"_id": 1})
+    table = planned(config_file())
+    assert (table["keys"], table["columns"][0]["type"]) == ({"uuid": 2, "int": 1}, "text")
+
+
 def test_the_rules_of_evolution_are_applied(database: Database[Document], config_file: ConfigFile) -> None:
     database.items.insert_many([{"_id": 1, "n": 1, "s": 1}, {"_id": 2, "n": 1.5, "s": "x"}, {"_id": 3, "n": 1, "s": 2}])
 

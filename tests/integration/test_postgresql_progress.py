@@ -49,7 +49,7 @@ def test_a_chunk_is_loaded_by_one_and_goes_on_where_it_stood(
         assert one.lock_chunk(TABLE, 1) == chunks[0]
         assert other.lock_chunk(TABLE, 1) is None
         assert other.lock_chunk(TABLE, 2) == chunks[1]
-        one.shrink_chunk(TABLE, 1, b"3", 7)
+        one.shrink_chunk(TABLE, 1, b"3", 7, first=b"1")
     with another.transaction() as other:
         assert other.lock_chunk(TABLE, 1) == Chunk(lower=b"3", upper=b"5")
         other.finish_chunk(TABLE, 1)

@@ -43,15 +43,15 @@ def test_names_with_per_cent_signs(destination: PostgresDestination, on_drop: On
         with destination.transaction() as transaction:
             transaction.upsert(ODD, shape, writes_of(ts, {f"as of {ts}": {"v": 1}}))
     assert destination.drop(ODD, 20, on_drop, soft=soft, cause="drop")
-    assert destination.count(ODD, shape) == 1
-    assert destination.kept(ODD, shape) == (1 if on_drop is OnDrop.KEEP else 0)
+    assert destination.count(ODD) == 1
+    assert destination.kept(ODD) == (1 if on_drop is OnDrop.KEEP else 0)
     assert destination.metadata.replace_table(ODD, 40, 1, "rename")
     destination.metadata.add_chunks(ODD, [Chunk(lower=None, upper=None)])
     with destination.transaction() as transaction:
         [chunk] = destination.metadata.missing_chunks(ODD, 1)
         transaction.finish_chunk(ODD, chunk)
     assert destination.sweep(ODD, 10, soft=soft) == 1
-    assert destination.count(ODD, shape) == 0
+    assert destination.count(ODD) == 0
 
 
 def test_a_table_on_which_views_rest_stays_empty(
@@ -109,8 +109,7 @@ def test_a_table_that_comes_again_has_the_types_of_what_comes(
     save(destination, 30, a={"v": "text"})
     assert columns(postgresql)["v"] == "text"
     assert "gone" not in columns(postgresql)
-    shape = destination.tables("shop")["orders"]
-    assert destination.rows(TABLE, shape, [key("a")]) == {key("a"): {"v": "text"}}
+    assert destination.rows(TABLE, [key("a")]) == {key("a"): {"v": "text"}}
 
 
 @pytest.mark.parametrize("on_drop", OnDrop)

@@ -20,9 +20,8 @@ from workers.write import write_all
 
 def content(destination: PostgresDestination) -> dict[str, Record]:
     """All rows of the table, by the text of their key."""
-    shape = destination.tables(TABLE.schema)[TABLE.table]
-    keys = [each for batch in destination.keys(TABLE, shape) for each in batch]
-    return {each.text: dict(row) for each, row in destination.rows(TABLE, shape, keys).items()}  # type: ignore[arg-type]
+    keys = [each for batch in destination.keys(TABLE) for each in batch]
+    return {each.text: dict(row) for each, row in destination.rows(TABLE, keys).items()}  # type: ignore[arg-type]
 
 
 def test_a_write_wins_against_an_older_row_and_one_of_its_time(destination: PostgresDestination) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from bson import Int64
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.database import Database
 
 from tests.support import raw_documents
 from tests.support.pipeline import Pipeline
+from tests.support.properties import with_servers
 from tests.unit import raw_bson
 from tests.unit.raw_bson import document, string
 from warp.change import Key, KeyKind, TableRef
@@ -107,7 +108,7 @@ def _identity(number: int) -> Raw:
 
 def _rows(pipeline: Pipeline, table: str, keys: Sequence[Key]) -> dict[Key, StoredRow]:
     destination = pipeline.connections.destination
-    return destination.rows(TableRef(pipeline.schema, table), destination.tables(pipeline.schema)[table], keys)
+    return destination.rows(TableRef(pipeline.schema, table), keys)
 
 
 def _arrive(pipeline: Pipeline, database: Database[dict[str, Any]], way: str, documents: Sequence[bytes]) -> None:
@@ -169,12 +170,7 @@ def test_the_deepest_documents_arrive(
 _FIELDS = st.lists(st.tuples(raw_bson.NAMES, raw_bson.VALUES), max_size=5)
 
 
-@settings(
-    max_examples=8,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@with_servers(8)
 @given(st.lists(_FIELDS, min_size=1, max_size=25))
 def test_whatever_mongodb_holds_arrives_and_a_change_of_it_is_seen(
     pipeline: Pipeline,

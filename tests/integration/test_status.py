@@ -93,7 +93,7 @@ def test_a_first_load_goes_from_planned_over_loading_to_streaming(
     metadata.add_chunks(ref, [Chunk(lower=None, upper=b"x"), Chunk(lower=b"x", upper=None)])
     with connections.destination.transaction() as transaction:
         assert transaction.lock_chunk(ref, 1)
-        transaction.shrink_chunk(ref, 1, b"w", 40)
+        transaction.shrink_chunk(ref, 1, b"w", 40, first=b"a")
         transaction.finish_chunk(ref, 1)
     status = read()
     table = only_table(status)
@@ -271,8 +271,8 @@ def test_names_that_are_others_in_postgresql_are_told(
     tables = {table["name"]: table for table in json.loads(output)["schemas"][0]["tables"]}
     column = column_name("ctid", ())
     assert tables["items"]["target"] == f'"{begun}"."items"'
-    assert tables["items"]["renamed_columns"] == {"ctid": column}
-    assert (tables["new"]["renamed_columns"], tables["new"]["target"]) == ({}, f'"{begun}"."new"')
+    assert tables["items"]["renamed_columns"] == [{"name": "ctid", "becomes": column}]
+    assert (tables["new"]["renamed_columns"], tables["new"]["target"]) == ([], f'"{begun}"."new"')
     target = tables["x" * 70]["target"]
     assert target != f'"{begun}"."{"x" * 70}"'
 

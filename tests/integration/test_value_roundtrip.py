@@ -73,7 +73,7 @@ MISFITS: dict[str, tuple[Any, str]] = {
     "uuid": (Binary(b"short", 4), '{"$binary":{"base64":"c2hvcnQ=","subType":"04"}}'),
     "bool": (1, '{"$numberLong":"1"}'),
     "object": ([1], "-"),
-    "array": ({"x": float("nan"), "y": Int64(1)}, '{"x":{"$numberDouble":"NaN"},"y":{"$numberLong":"1"}}'),
+    "array": ({"x": -0.0, "y": Int64(1)}, '{"x":{"$numberDouble":"-0.0"},"y":{"$numberLong":"1"}}'),
     "nothing_in_it": ({"$oid": 5}, '{"$object":[["$oid",{"$numberInt":"5"}]]}'),
     "early": (5.0, '{"$numberDouble":"5.0"}'),
     "regex": (Regex("^a", "im"), '{"$regularExpression":{"pattern":"^a","options":"im"}}'),
@@ -150,7 +150,7 @@ def test_documents_can_be_rebuilt_from_their_rows(
     ref = TableRef(database.name, arrived)
     destination = pipeline.connections.destination
     keys = [key_of(document["_id"]) for document in DOCUMENTS]
-    rows = destination.rows(ref, destination.tables(database.name)[arrived], keys)
+    rows = destination.rows(ref, keys)
     for key, document in source.fetch(*ref, keys).items():
         assert source.differences(document, key, rows[key]) == ()
     assert source.differences({"_id": 1, "int": 43}, keys[0], rows[keys[0]]) != ()

@@ -16,9 +16,10 @@ from psycopg import sql
 from pymongo.database import Database
 
 from tests.support.pipeline import Pipeline
+from warp.destinations.postgresql.types import encoders
 from warp.evolution.rules import Conflict, Rewrite, Settled
 from warp.evolution.shape import Shape
-from warp.values import Kind
+from warp.values import KIND_OF, Kind
 from warp.verify import verify_schema
 
 TABLE = "values"
@@ -48,6 +49,7 @@ AWKWARD: dict[Kind, list[Any]] = {
         {"a": [1, 2.5, None, "x\\"]},
         [{"at": datetime(2020, 1, 1, tzinfo=UTC)}],
         {"n": Int64(2**60), "none": None},
+        [None, {"n": float("nan")}, [float("-inf")]],
     ],
 }
 """Values by the kind of column that they ask for."""
@@ -56,6 +58,21 @@ ODD: list[Any] = [None, "a\0b", Decimal128("NaN"), Decimal128("-0"), DatetimeMS(
 FAR = Int64(2**53 + 1)
 ONLY = {"int_decimal": Kind.DECIMAL, "int_text": Kind.STRING, "in't double": Kind.DOUBLE}
 """Fields whose ints meet one other kind only."""
+_WHOLE = [2.0, 0.0, 2.0**53, -(2.0**53)]
+_HUGE = [1e18, 2.0**62, -(2.0**63)]
+_WIDE = [1e22, -1e22, 1e23, 2.0**64, 2.0**112, 2.0**113, -(2.0**113), 1e33, 1e34, 1e35, 1e300, -1.7976931348623157e308]
+LET_IN: dict[str, tuple[Kind, list[Any], Kind]] = {
+    "doubles in int, double": (Kind.INT, [7, *_WHOLE], Kind.DOUBLE),
+    "doubles in int, decimal": (Kind.INT, [7, *_WHOLE, *_HUGE], Kind.DECIMAL),
+    "doubles in int": (Kind.INT, [7, *_WHOLE, *_HUGE], Kind.STRING),
+    "ints in double": (Kind.DOUBLE, [0.5, 0, 7, 2**53, Int64(-(2**53))], Kind.STRING),
+    "numbers in decimal": (
+        Kind.DECIMAL,
+        [Decimal128("0.5"), 0, 7, Int64(2**63 - 1), Int64(-(2**63)), *_WHOLE, *_HUGE, *_WIDE],
+        Kind.STRING,
+    ),
+}
+"""Columns that hold values of other kinds, too, exact there: their own kind, the values, and the kind they meet."""
 FIELDS = {kind.value: kind for kind in AWKWARD} | dict.fromkeys(ONLY, Kind.INT)
 """Fields by the kind of their first values."""
 
@@ -63,6 +80,8 @@ FIELDS = {kind.value: kind for kind in AWKWARD} | dict.fromkeys(ONLY, Kind.INT)
 def documents(start: int, *, later: bool) -> list[dict[str, Any]]:
     """Documents whose fields hold every value of their own kind, or of all others; no value comes by itself."""
     columns: dict[str, list[Any]] = {}
+    for field, (_, values, other) in LET_IN.items():
+        columns[field] = AWKWARD[other] if later else values
     for field, kind in FIELDS.items():
         others = [ONLY[field]] if field in ONLY else [other for other in AWKWARD if other is not kind]
         odd = [value for value in ODD if field not in ONLY or not isinstance(value, str)]
@@ -114,7 +133,20 @@ def expected(conflict: Conflict) -> dict[str, Kind]:
     wide = {Conflict.TEXT: Kind.TEXT, Conflict.JSONB: Kind.ANY}.get(conflict)
     kinds = {field: wide or (Kind.DOUBLE if kind is Kind.INT else kind) for field, kind in FIELDS.items()}
     far = wide or Kind.INT
+    for field, (kind, _, other) in LET_IN.items():
+        kinds[field] = other if other is not Kind.STRING else wide or kind
     return kinds | {"int_decimal": Kind.DECIMAL, "in't double": Kind.DOUBLE, "far": far, "int_text": wide or Kind.INT}
+
+
+def test_all_that_a_column_lets_in_of_other_kinds_is_among_the_values() -> None:
+    let_in = {(kind, KIND_OF[each]) for kind in AWKWARD for each in encoders(kind) if each in KIND_OF}
+    present = {
+        (kind, KIND_OF[type(value)])
+        for kind, values, _ in LET_IN.values()
+        for value in values
+        if type(value) in KIND_OF
+    }
+    assert present >= {(kind, other) for kind, other in let_in if kind is not other}
 
 
 @pytest.mark.parametrize("way", ["stream", "updates", "load"])
@@ -135,7 +167,8 @@ def test_rows_stay_their_documents(
     else:
         pipeline.tailer.tick()
         follow(pipeline, database, FIRST)
-        assert {name: column.kind for name, column in shape_of(pipeline).columns.items()} == {**FIELDS, "far": Kind.INT}
+        first = FIELDS | {field: kind for field, (kind, _, _) in LET_IN.items()} | {"far": Kind.INT}
+        assert {name: column.kind for name, column in shape_of(pipeline).columns.items()} == first
         assert identical(pipeline)
         if way == "stream":
             follow(pipeline, database, LATER)
@@ -165,8 +198,10 @@ def test_rows_stay_their_documents(
 
 
 def columns(postgresql: psycopg.Connection, pipeline: Pipeline, keys: range) -> list[list[Any]]:
-    """What stands in the columns, but for objects: jsonb has them written otherwise than they came."""
-    names = [column.name for field, column in shape_of(pipeline).columns.items() if field != Kind.JSON]
+    """What stands in the columns, but for objects, which jsonb writes otherwise than they came, and for values of
+    another kind than their column was, which does not know of which."""
+    left_out = {Kind.JSON, *LET_IN}
+    names = [column.name for field, column in shape_of(pipeline).columns.items() if field not in left_out]
     query = sql.SQL("SELECT {} FROM {} WHERE _id = ANY(%s) ORDER BY _id").format(
         sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(pipeline.schema, TABLE)
     )

@@ -99,7 +99,7 @@ destination  host=destination dbname=db user=*** password=***
 redis        redis://***@redis/0
 
 schema a follows the change stream
-  orders             500 changes a step, soft deletes, 4 partitions
+  orders             500 changes a step, soft deletes, 4 partitions, at most 12 columns
   every other table  5000 changes a step, hard deletes, 4 partitions
 
 schema b is read at "0 4 * * *"

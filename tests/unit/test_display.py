@@ -94,3 +94,15 @@ def test_the_live_table_names_every_table_and_its_schema_where_there_are_several
 def test_a_blocked_table_says_why() -> None:
     blocked = replace(table("carts"), blocked='column "v" is gone')
     assert in_a_line(progress(table("orders"), blocked)).endswith(', carts is blocked: column "v" is gone')
+
+
+def test_names_and_reasons_of_others_are_shown_and_not_obeyed() -> None:
+    blocked = replace(table("o\x1b[31m", backlog=7), blocked='column "\x9b" is gone')
+    assert '"o\\u001b[31m" 7' in in_a_line(progress(blocked))
+    assert in_a_line(progress(blocked)).endswith('"o\\u001b[31m" is blocked: column "\\u009b" is gone')
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    with Live(console=console, auto_refresh=False) as live:
+        LiveDisplay(live).show(progress(blocked))
+    assert isinstance(console.file, io.StringIO)
+    assert '"o\\u001b[31m"' in console.file.getvalue()
+    assert "\x1b[31m" not in console.file.getvalue()

@@ -7,7 +7,7 @@ from typing import Any
 import bson
 import orjson
 import pytest
-from bson import Code, DatetimeMS, Decimal128, Int64, MinKey, ObjectId, Timestamp
+from bson import Code, DatetimeMS, DBRef, Decimal128, Int64, MinKey, ObjectId, Timestamp
 from hypothesis import given
 
 from tests.unit import jsonb
@@ -60,6 +60,10 @@ def test_relaxed_json_brings_a_value_back_or_is_refused(value: Any) -> None:
         ({"at": DatetimeMS(10**15)}, '{"at":{"$date":{"$numberLong":"1000000000000000"}}}'),
         ({"t": Timestamp(1, 2)}, '{"t":{"$timestamp":{"t":1,"i":2}}}'),
         ({"$set": 1}, '{"$set":1}'),
+        ({"a": float("nan"), "b": "null"}, '{"a":{"$numberDouble":"NaN"},"b":"null"}'),
+        ([None, [float("inf")], 1.5], '[null,[{"$numberDouble":"Infinity"}],1.5]'),
+        ({"d": DBRef("c", float("-inf"))}, '{"d":{"$ref":"c","$id":{"$numberDouble":"-Infinity"}}}'),
+        ({"c": Code("f()", {"n": float("nan")})}, '{"c":{"$code":"f()","$scope":{"n":{"$numberDouble":"NaN"}}}}'),
     ],
 )
 def test_relaxed_json_is_what_people_query(value: Any, text: str) -> None:
@@ -69,9 +73,11 @@ def test_relaxed_json_is_what_people_query(value: Any, text: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        {"a": float("nan")},
-        [float("-inf")],
         {"a": {"b": -0.0}},
+        [float("nan"), -0.0],
+        [float("inf"), {"b": [2.0**60]}],
+        {"a": float("nan"), "b": "x\0y"},
+        {"a": [float("nan")], "$oid": "mine"},
         {"a": "x\0y"},
         [{"$oid": "mine"}],
         {"a": [{"$numberLong": "8"}]},

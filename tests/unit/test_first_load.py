@@ -82,7 +82,7 @@ def test_what_is_loaded_is_what_is_there() -> None:
     mirror = _planned()
     mirror.work()
     assert mirror.identical()
-    assert mirror.metadata.tables(SCHEMA)[0].rows_loaded >= 10
+    assert mirror.metadata.tables(SCHEMA)[0].rows_loaded == 10
 
 
 def test_an_empty_table_is_loaded_at_once() -> None:
@@ -104,7 +104,7 @@ def test_a_load_that_is_interrupted_goes_on_where_it_was() -> None:
     assert 0 < len(loaded) <= 4
     mirror.calls.clear()
     assert mirror.loader().load(REF, 1, "cid", going_on=_always)
-    assert mirror.metadata.tables(SCHEMA)[0].rows_loaded <= 4 + 2, "at most the last document comes again, each time"
+    assert mirror.metadata.tables(SCHEMA)[0].rows_loaded == 4, "what the turn before ended with counts once"
     assert mirror.loader().load(REF, 1, "cid", going_on=_always)
     assert mirror.metadata.tables(SCHEMA)[0].chunks_loaded == 1
 

@@ -11,7 +11,7 @@ import pytest
 from warp.change import KeyKind
 from warp.evolution.decide import Decision, decide
 from warp.evolution.infer import Seen
-from warp.evolution.misfits import EMPTY, Assumed
+from warp.evolution.misfits import EMPTY, Assumed, in_force
 from warp.evolution.rules import DEFAULT, Conflict, Rewrite, Rules, Settled
 from warp.evolution.shape import TAKE_ALL, Column, Shape
 from warp.values import Kind
@@ -100,8 +100,7 @@ def test_every_misfit_is_decided_once_and_for_all(rules: Rules) -> None:
             settled = decide(after, again, rules, facts)
             assert not met(settled.after, *kinds).misfits
             assert decide(before, met(before, *reversed(kinds)), rules, facts) == decision
-            for other in FACTS:
-                assert not decide(settled.after, Seen(), rules, other).changes, "what is settled rests on rules alone"
+            assert in_force(settled.after, rules) is settled.after, "it rests on the rules alone"
 
 
 def test_nothing_but_what_was_met_is_settled() -> None:
@@ -120,19 +119,42 @@ def test_what_was_settled_is_decided_anew_where_a_column_becomes_another() -> No
 
 def test_a_rule_that_is_no_more_in_force_settles_nothing() -> None:
     held = shape(Kind.INT, decimal=Settled.REWRITE_NEVER, string=Settled.CONFLICT_EXTRA)
-    assert not decide(held, Seen(), Rules(rewrite=Rewrite.NEVER)).changes
-    allowed = decide(held, Seen(), Rules(rewrite=Rewrite.ALWAYS))
-    assert allowed.after.columns["f"].settled == {Kind.STRING: Settled.CONFLICT_EXTRA}
-    assert (allowed.widened, allowed.after.version) == ({}, 2)
+    always = Rules(rewrite=Rewrite.ALWAYS)
     strict = Rules(rewrite=Rewrite.NEVER, conflict=Conflict.DEAD_LETTER)
-    assert decide(held, Seen(), strict).after.columns["f"].settled == {Kind.DECIMAL: Settled.REWRITE_NEVER}
-    assert decided(allowed.after, Kind.DECIMAL, rules=Rules(rewrite=Rewrite.ALWAYS)).kind is Kind.DECIMAL
+    assert in_force(held, Rules(rewrite=Rewrite.NEVER)) is held
+    assert in_force(held, always).columns["f"].settled == {Kind.STRING: Settled.CONFLICT_EXTRA}
+    assert in_force(held, strict).columns["f"].settled == {Kind.DECIMAL: Settled.REWRITE_NEVER}
+    again = met(in_force(held, always), Kind.DECIMAL, Kind.STRING)
+    assert again.misfits == {"f": (Kind.INT, frozenset({Kind.DECIMAL}))}
+    assert decide(held, again, always).after.columns["f"].kind is Kind.DECIMAL
+
+
+def test_nothing_is_decided_anew_before_such_a_value_comes() -> None:
+    held = shape(Kind.INT, decimal=Settled.REWRITE_NEVER, string=Settled.CONFLICT_EXTRA)
+    for rules in RULES:
+        assert not decide(held, Seen(), rules).changes
+    strict = Rules(conflict=Conflict.DEAD_LETTER)
+    assert decided(held, Kind.BOOL, rules=strict).settled == {
+        Kind.BOOL: Settled.CONFLICT_DEAD_LETTER,
+        Kind.DECIMAL: Settled.REWRITE_NEVER,
+        Kind.STRING: Settled.CONFLICT_EXTRA,
+    }
 
 
 def test_what_was_refused_is_open_again_after_the_rule_was_never() -> None:
     held = shape(Kind.INT, decimal=Settled.REFUSED)
-    assert not decide(held, Seen(), DEFAULT).changes
-    assert decide(held, Seen(), Rules(rewrite=Rewrite.NEVER)).after.columns["f"].settled == {}
+    assert in_force(held, DEFAULT) is held
+    never = Rules(rewrite=Rewrite.NEVER)
+    after = decide(held, met(in_force(held, never), Kind.DECIMAL), never).after
+    assert after.columns["f"].settled == {Kind.DECIMAL: Settled.REWRITE_NEVER}
+    again = decide(after, met(in_force(after, DEFAULT), Kind.DECIMAL), DEFAULT).after
+    assert again.columns["f"].kind is Kind.DECIMAL
+
+
+def test_what_comes_first_decides_where_it_does_not_come_together() -> None:
+    together = decided(shape(Kind.INT), Kind.DECIMAL, Kind.DOUBLE)
+    first = decide(shape(Kind.INT), met(shape(Kind.INT), Kind.DECIMAL), DEFAULT).after
+    assert (together.kind, decided(first, Kind.DOUBLE).kind) == (Kind.DOUBLE, Kind.DECIMAL)
 
 
 def test_what_did_not_fit_a_column_that_became_another_one_since_is_tried_again_first() -> None:

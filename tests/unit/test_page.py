@@ -55,6 +55,13 @@ def test_the_last_numbers_go() -> None:
     assert kept == {(name, "row_too_wide"): 1 for name in names}
 
 
+def test_what_is_in_extra_anyway_is_counted_once() -> None:
+    wide = shape(800, Kind.TEXT)
+    names, kept = extra(wide, {f"f{number}": 2**60 for number in range(800)})
+    assert sorted(names) == sorted(wide.columns)
+    assert kept == {(name, "text"): 1 for name in names}
+
+
 def test_what_is_null_takes_no_room() -> None:
     wide = shape(1500, Kind.INT)
     assert extra(wide, {f"f{number}": number for number in range(900, 1500)}) == ([], Counter())

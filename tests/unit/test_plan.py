@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from warp.change import Key, KeyKind, Record, Write
+from warp.change import Key, KeyKind, Record, TableRef, Write
 from warp.cli import plan_text
 from warp.destinations.postgresql.survey import LONGEST_KEY, open_survey
 from warp.destinations.survey import Survey
@@ -95,6 +95,24 @@ def test_as_in_a_load_a_table_grows_while_it_is_read(survey: Survey) -> None:
     rehearsal.take(batch)
     rehearsal.take(batch)
     assert rehearsal.take(writes({"v": 1.5})) == {("v", "does_not_fit"): 1}
+
+
+def test_what_was_settled_by_another_rule_is_rehearsed_anew(survey: Survey) -> None:
+    strict, lax = Rules(conflict=Conflict.DEAD_LETTER), Rules(conflict=Conflict.EXTRA)
+    before = Rehearsal(survey, None, strict)
+    assert before.take(writes({"v": True}, {"v": "x"})) == {("v", "dead_letter"): 1}
+    rehearsal = Rehearsal(survey, before.shape, lax)
+    assert rehearsal.take(writes({"v": False})) == {}
+    assert rehearsal.take(writes({"v": "x"})) == {("v", "does_not_fit"): 1}
+
+
+def test_what_is_only_settled_takes_no_statement(survey: Survey) -> None:
+    before = Rehearsal(survey, None, DEFAULT)
+    before.take(writes({"v": True}))
+    rehearsal = Rehearsal(survey, before.shape, DEFAULT)
+    rehearsal.take(writes({"v": "x"}))
+    assert shape_of(rehearsal) != before.shape
+    assert survey.ddl(TableRef("shop", "orders"), before.shape, shape_of(rehearsal)) == []
 
 
 def test_dangers_are_counted_and_some_keys_are_kept() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from uuid import UUID
+
 import orjson
 import pytest
+from bson import Binary
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +17,10 @@ from warp.destinations.postgresql.names import (
     cell_key,
     extra_name,
     field_name,
+    fits_key_column,
     identifier,
     key_cell,
+    key_type,
     qualified,
     schema_identifier,
     target,
@@ -22,6 +28,7 @@ from warp.destinations.postgresql.names import (
 from warp.evolution.naming import is_legal
 from warp.evolution.shape import Shape
 from warp.sources.mongodb.codec import key_of
+from warp.sources.mongodb.extended_json import canonical_bytes
 
 _STRINGS = st.one_of(
     st.text(),
@@ -29,10 +36,14 @@ _STRINGS = st.one_of(
         ("", "8", "-8", "null", "true", '"', '"x"', "{", "{}", '{"$oid":"x"}', '{"$numberLong":"8"}', "0" * 24, "a\0b")
     ),
 )
+_UUIDS = st.one_of(st.just(UUID(int=0)), st.uuids())
 KEYS: st.SearchStrategy[Key] = st.one_of(
     st.binary(min_size=12, max_size=12).map(lambda raw: Key(KeyKind.OBJECT_ID, raw.hex())),
     _STRINGS.map(lambda text: Key(KeyKind.STRING, text)),
     st.integers(-(2**63), 2**63 - 1).map(lambda number: Key(KeyKind.INT, str(number))),
+    _UUIDS.map(lambda uuid: Key(KeyKind.UUID, str(uuid))),
+    _UUIDS.map(lambda uuid: Key(KeyKind.STRING, str(uuid))),
+    st.tuples(_UUIDS, st.sampled_from((3, 4))).map(lambda drawn: key_of(Binary(drawn[0].bytes, drawn[1]))),
     IDENTITIES.map(key_of),
 )
 SHAPES = [Shape(version=1, key_kind=kind, mixed_keys=True) for kind in KeyKind]
@@ -58,20 +69,45 @@ def test_two_keys_never_share_a_cell(shape: Shape, one: Key, other: Key) -> None
 def test_texts_that_look_like_other_keys_are_told_apart(shape: Shape, text: str) -> None:
     lookalikes = {Key(KeyKind.STRING, text), Key(KeyKind.STRING, orjson.dumps("x" + text[:3]).decode())}
     lookalikes |= {Key(KeyKind.INT, "8"), Key(KeyKind.OBJECT_ID, "0" * 24), Key(KeyKind.JSON, "null")}
+    lookalikes.add(Key(KeyKind.UUID, str(UUID(int=0))))
     cells = {key_cell(shape, key) for key in lookalikes}
     assert len(cells) == len(lookalikes)
 
 
-@given(cell=st.text())
-def test_whatever_lies_in_the_column_is_some_key(cell: str) -> None:
+@given(cell=_STRINGS)
+def test_whatever_lies_in_the_column_is_a_key_of_that_cell_alone(cell: str) -> None:
     for shape in SHAPES:
-        cell_key(shape, cell)
+        found = cell_key(shape, cell)
+        assert found == Key(KeyKind.JSON, cell) or key_cell(shape, found) == cell
 
 
-@pytest.mark.parametrize("kind", [KeyKind.OBJECT_ID, KeyKind.STRING, KeyKind.INT])
+@pytest.mark.parametrize("kind", [KeyKind.OBJECT_ID, KeyKind.STRING, KeyKind.INT, KeyKind.UUID])
 def test_keys_of_the_first_kind_are_written_plainly(kind: KeyKind) -> None:
-    text = {KeyKind.OBJECT_ID: "0123456789abcdef01234567", KeyKind.STRING: "A-17", KeyKind.INT: "-42"}[kind]
+    text = {
+        KeyKind.OBJECT_ID: "0123456789abcdef01234567",
+        KeyKind.STRING: "A-17",
+        KeyKind.INT: "-42",
+        KeyKind.UUID: "00010203-0405-0607-0809-0a0b0c0d0e0f",
+    }[kind]
     assert key_cell(Shape(version=1, key_kind=kind), Key(kind, text)) == text
+
+
+@given(_UUIDS)
+def test_elsewhere_a_uuid_is_the_json_of_its_binary(uuid: UUID) -> None:
+    written = canonical_bytes(Binary(uuid.bytes, 4)).decode()
+    for shape in SHAPES:
+        if shape.key_kind is not KeyKind.UUID:
+            assert key_cell(shape, Key(KeyKind.UUID, str(uuid))) == written
+
+
+def test_the_type_of_the_key_column_holds_keys_of_its_kind_alone() -> None:
+    keys = [Key(KeyKind.UUID, str(UUID(int=0))), Key(KeyKind.INT, "8"), Key(KeyKind.STRING, "8")]
+    types = {KeyKind.UUID: ("uuid", keys[:1]), KeyKind.INT: ("bigint", keys[1:2])}
+    for mixed in SHAPES:
+        alone = replace(mixed, mixed_keys=False)
+        name, fitting = types.get(alone.key_kind, ("text", keys))
+        assert (key_type(alone).as_string(), [key for key in keys if fits_key_column(alone, key)]) == (name, fitting)
+        assert (key_type(mixed).as_string(), [key for key in keys if fits_key_column(mixed, key)]) == ("text", keys)
 
 
 def test_short_names_are_identifiers_as_they_are() -> None:

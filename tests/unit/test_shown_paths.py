@@ -10,12 +10,14 @@ import pytest
 
 from warp.change import BEGINNING, PATH, TableRef
 from warp.cli.shapes import Drift, as_text, drift_as_text, version_to_json
+from warp.cli.status import _names
 from warp.destinations.base import Written
 from warp.destinations.survey import ShapeVersion
 from warp.evolution.decide import decide
 from warp.evolution.infer import Seen
 from warp.evolution.rules import Rules
 from warp.evolution.shape import Shape
+from warp.monitoring.status import State, TableStatus
 from workers.report import Report
 
 REF = TableRef("shop", "people")
@@ -55,4 +57,27 @@ def test_history_and_diff_show_dots(shape: Shape) -> None:
 
 def test_logs_show_dots(shape: Shape, capsys: pytest.CaptureFixture[str]) -> None:
     Report().wrote(REF, Written(kept=Counter({(FREE, "does_not_fit"): 1})), 0)
-    assert "field=a.b" in capsys.readouterr().out
+    assert "fields={'a.b': 'does_not_fit'}" in capsys.readouterr().out
+
+
+def test_a_path_and_a_field_with_that_dot_are_both_told() -> None:
+    table = TableStatus(
+        name="people",
+        state=State.STREAMING,
+        lag_seconds=None,
+        backlog_changes=None,
+        backlog_bytes=None,
+        rows_loaded=0,
+        changes_applied=0,
+        dead_letters=0,
+        documents_estimate=0,
+        chunks=0,
+        chunks_loaded=0,
+        blocked=None,
+        target='"shop"."people"',
+        renamed={"c.d": "c.d_1", TAKEN: "c_d_2"},
+    )
+    renamed = [{"name": "c.d", "becomes": "c.d_1"}, {"name": "c.d", "becomes": "c_d_2"}]
+    assert table.to_json()["renamed_columns"] == renamed
+    [line] = _names("shop", table)
+    assert line == "columns of people: c.d is c.d_1, c.d is c_d_2"

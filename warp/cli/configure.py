@@ -14,7 +14,7 @@ from warp.config import DEFAULT_PATH, Config, SchemaConfig, TableConfig, TableSe
 from warp.config.filters import FieldSettings, TableFilterSettings
 from warp.config.secrets import HIDDEN
 from warp.errors import ConfigurationError
-from warp.evolution.rules import DEFAULT
+from warp.evolution.rules import DEFAULT, MAX_COLUMNS
 
 _STDOUT = Path("-")
 # No collection has this name, so what holds for it holds for every table without settings of its own.
@@ -153,7 +153,8 @@ def _in_words(settings: TableSettings) -> str:
     shares = "1 partition" if settings.partitions == 1 else f"{settings.partitions} partitions"
     filtered = ", fields filtered" if settings.filter else ""
     steps = f"{settings.batch_size} changes a step, {settings.deletion_strategy} deletes"
-    return f"{steps}, {shares}{_laid_out(settings)}{_evolving(settings)}{filtered}"
+    columns = "" if settings.max_columns == MAX_COLUMNS else f", at most {settings.max_columns} columns"
+    return f"{steps}, {shares}{columns}{_laid_out(settings)}{_evolving(settings)}{filtered}"
 
 
 def _evolving(settings: TableSettings) -> str:

@@ -20,6 +20,7 @@ from warp.config import Config, TableSettings
 from warp.connections import Connections, open_connections
 from warp.errors import ExitCode, ServerUnreachable, WarpError
 from warp.metadata.base import DeadLetter, LetterFilter, LetterState, Metadata, StoredLetter
+from warp.monitoring.terminal import escaped
 from warp.sources.base import Source
 from workers.replay import Outcome, Replayer
 from workers.report import Report
@@ -163,8 +164,8 @@ def _replayed(replayer: Replayer, stored: StoredLetter) -> dict[str, Any]:
 def _in_a_line(done: dict[str, Any]) -> str:
     line = f"{done['id']}: {done['outcome']}"
     if done["error"]:
-        line += f": {done['error']}"
-    return f"{line}\n  remedy: {done['remedy']}" if done["remedy"] else line
+        line += f": {escaped(done['error'])}"
+    return f"{line}\n  remedy: {escaped(done['remedy'])}" if done["remedy"] else line
 
 
 @dlq.command(epilog=epilog("cartridge-warp dlq discard 17", "cartridge-warp dlq discard --all --older-than 4w --yes"))

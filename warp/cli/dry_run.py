@@ -13,6 +13,8 @@ from warp.config import Config, SchemaConfig, redact
 from warp.connections import open_connections
 from warp.destinations.survey import MetadataTables, open_survey
 from warp.dry_run import Plan, Planner, TablePlan
+from warp.monitoring.metrics import OTHER_FIELDS
+from warp.monitoring.terminal import visible
 from warp.plan.standing import Action
 from warp.sources.version import source_server
 from warp.transport.client import translated
@@ -70,9 +72,9 @@ def _lines(config: Config, plan: Plan) -> Iterator[str]:
         yield ""
         if schema.tables:
             copy = f"copy {documents:,} documents ({size(size_bytes)})"
-            yield f"schema {schema.name}: {copy}, then follow the change stream"
+            yield f"schema {visible(schema.name)}: {copy}, then follow the change stream"
         else:
-            yield f"schema {schema.name}: nothing to copy, the source has no such database or it is empty"
+            yield f"schema {visible(schema.name)}: nothing to copy, the source has no such database or it is empty"
         for table in schema.tables:
             yield from _table(table)
 
@@ -80,22 +82,23 @@ def _lines(config: Config, plan: Plan) -> Iterator[str]:
 def _table(table: TablePlan) -> Iterator[str]:
     if table.action is Action.EXCLUDE:
         yield ""
-        stands = f", {table.target} is left as it stands" if table.ours else ""
-        yield f"  {table.name}: excluded by the configuration{stands}"
+        stands = f", {visible(table.target)} is left as it stands" if table.ours else ""
+        yield f"  {visible(table.name)}: excluded by the configuration{stands}"
         return
     verb = "widen" if any(column.new for column in table.columns) else "keep"
     how = "BLOCKED, see the end" if table.blocked else verb if table.ours else "create"
     what = f"copy {table.documents:,} documents ({size(table.size_bytes)})"
     what = what if table.action is Action.COPY else "follow its changes"
     yield ""
-    yield f"  {table.name} -> {table.target}: {how}, {what}"
+    yield f"  {visible(table.name)} -> {visible(table.target)}: {how}, {what}"
     if not table.sampled:
         yield "    empty: the table is created with its first document"
         return
-    width = max(len(column.name) for column in table.columns)
+    width = max(len(visible(column.name)) for column in table.columns)
     for column in table.columns:
-        yield f"    {column.name:<{width}}  {column.type}{'  (new)' if column.new and table.ours else ''}"
+        yield f"    {visible(column.name):<{width}}  {column.type}{'  (new)' if column.new and table.ours else ''}"
     if table.kept:
         yield f"    of {table.sampled:,} documents, kept exactly in _extra:"
     for kept in table.kept:
-        yield f"      {kept.field}: {kept.values:,} values, {REASONS.get(kept.reason, kept.reason)}"
+        field = OTHER_FIELDS if kept.field is None else visible(kept.field)
+        yield f"      {field}: {kept.values:,} values, {REASONS.get(kept.reason, kept.reason)}"

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from warp.change import cluster_seconds
-from warp.cli.terminal import visible
 from warp.metadata.base import LetterState, StoredLetter
+from warp.monitoring.terminal import escaped, visible
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -66,7 +66,7 @@ def as_table(letters: Sequence[StoredLetter], *, with_state: bool) -> Table:
             visible(str(letter.ref)),
             visible(letter.key.text, _MOST_OF_A_CELL),
             letter.operation.value,
-            f"{letter.error_class}: {letter.error}",
+            f"{letter.error_class}: {escaped(letter.error)}",
             str(stored.attempts),
             _moment(stored.parked_at),
         ]
@@ -88,16 +88,16 @@ def in_full(stored: StoredLetter, payload: str | None) -> Text:
         "cluster time": f"{letter.ts} ({_moment(datetime.fromtimestamp(cluster_seconds(letter.ts), UTC))})",
         "position": letter.position or "none: read by a first load",
         "correlation id": letter.correlation_id,
-        "error": f"{letter.error_class}: {letter.error}",
-        "remedy": letter.remedy or "none is known",
+        "error": f"{letter.error_class}: {escaped(letter.error)}",
+        "remedy": escaped(letter.remedy or "") or "none is known",
     }
     text = Text.assemble((f"dead letter {stored.number}\n", "bold"))
     for name, value in lines.items():
         text.append(f"  {name + ':':<16}{value}\n")
-    text.append("  traceback:\n" + "".join(f"    {line}\n" for line in letter.traceback.splitlines()))
+    text.append("  traceback:\n" + "".join(f"    {line}\n" for line in escaped(letter.traceback).splitlines()))
     if payload is not None:
         pretty = json.dumps(json.loads(payload), indent=2, ensure_ascii=False) if payload else _NO_PAYLOAD
-        text.append("  payload:\n" + "".join(f"    {line}\n" for line in pretty.splitlines()))
+        text.append("  payload:\n" + "".join(f"    {line}\n" for line in escaped(pretty).splitlines()))
     return text
 
 

@@ -96,13 +96,14 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 def _explain(error: WarpError) -> None:
     from warp.config import redact_text  # not at the top: start-up needs no pydantic
+    from warp.monitoring.terminal import escaped
 
     lines = [f"error: {error}"]
     if error.remedy:
         lines.append(f"  remedy: {error.remedy}")
     if logging.getLogger().isEnabledFor(logging.DEBUG):
         lines = [*traceback.format_exception(error), *lines]
-    click.echo(redact_text("\n".join(line.rstrip("\n") for line in lines)), err=True)
+    click.echo(escaped(redact_text("\n".join(line.rstrip("\n") for line in lines))), err=True)
 
 
 @click.group(

@@ -20,6 +20,7 @@ from warp.config import Config
 from warp.destinations.registry import open_destination
 from warp.destinations.survey import open_survey
 from warp.errors import ConfigurationError
+from warp.monitoring.terminal import visible
 from warp.plan.planner import Planner, Progress
 from warp.plan.result import Reading
 from warp.sources.registry import open_source
@@ -110,6 +111,6 @@ def _progress() -> Iterator[Progress]:
     with Console(stderr=True).status(Text("reading …")) as status:
 
         def show(ref: TableRef, documents: int) -> None:
-            status.update(Text(f"reading {ref}: {documents:,} documents"))
+            status.update(Text(f"reading {visible(str(ref))}: {documents:,} documents"))
 
         yield show

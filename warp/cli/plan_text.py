@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from warp.cli.planning import REASONS, size
-from warp.cli.terminal import visible
 from warp.config import Config, redact
+from warp.monitoring.terminal import escaped, visible
 from warp.plan.result import FieldConflict, KeptField, PlannedField, Reading, SchemaReading, TableReading
 from warp.plan.standing import Action
 
@@ -44,7 +44,7 @@ def _lines(config: Config, reading: Reading) -> Iterator[str]:
         if not schema.tables and not schema.unmirrored:
             yield "  nothing to read: the source has no such database or it is empty"
         for left_out in schema.unmirrored:
-            yield f"  {visible(left_out.name)}: not mirrored: {left_out.reason}"
+            yield f"  {visible(left_out.name)}: not mirrored: {escaped(left_out.reason)}"
         for table in schema.tables:
             yield ""
             yield from _table(table)

@@ -17,6 +17,7 @@ from warp.config import Config
 from warp.destinations.survey import MetadataTables, ShapeVersion, Survey, open_survey
 from warp.errors import ExitCode, Fatal, WarpError
 from warp.evolution.compare import difference
+from warp.monitoring.terminal import visible
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 table_argument = click.argument("table", metavar="[TABLE]", required=False)
@@ -162,5 +163,5 @@ def _show_between(one: ShapeVersion, other: ShapeVersion, *, as_json: bool) -> N
         about = {"schema": one.ref.schema, "table": one.ref.table, "from": one.version, "to": other.version}
         click.echo(json.dumps(about | {"changes": changes_to_json(between)}))
     else:
-        click.echo(f"{one.ref}: from version {one.version} to {other.version}")
+        click.echo(f"{visible(str(one.ref))}: from version {one.version} to {other.version}")
         click.echo("\n".join(f"  {line}" for line in in_words(between)) or "  the same")

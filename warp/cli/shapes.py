@@ -10,11 +10,11 @@ from typing import Any
 from rich.text import Text
 
 from warp.change import BEGINNING, dotted
-from warp.cli.terminal import visible
 from warp.destinations.survey import ShapeVersion
 from warp.evolution.compare import Difference, difference
 from warp.evolution.rules import Settled
 from warp.evolution.shape import Column, Shape
+from warp.monitoring.terminal import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ def in_words(between: Difference) -> Iterator[str]:
             yield f"~ {_column(name, old)} became {_column(name, new)}"
         yield from _settled(name, old, new)
     for setting, (before, after) in between.settings.items():
-        yield f"~ {setting}: {before} became {after}"
+        yield f"~ {setting}: {visible(str(before))} became {visible(str(after))}"
 
 
 def _settled(name: str, old: Column, new: Column) -> Iterator[str]:

@@ -15,13 +15,13 @@ from rich.text import Text
 from warp.change import dotted
 from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option, configure, log_level_option, schema_option
-from warp.cli.terminal import visible
 from warp.connections import open_connections
 from warp.destinations.kept import NULL
 from warp.metadata.base import LoggedError
 from warp.monitoring.metrics import OTHER_FIELDS
 from warp.monitoring.status import SchemaStatus, State, TableStatus
 from warp.monitoring.survey import read_status, with_kept, with_names
+from warp.monitoring.terminal import escaped, visible
 
 _UNKNOWN = "?"
 _MOST_NAMES = 5
@@ -44,7 +44,7 @@ def status(config_path: Path | None, schema: str | None, as_json: bool, log_leve
     \b
     --json: {"schemas": [{name, state, lag_seconds, backlog_changes, oplog_headroom_seconds, checkpoint_age_seconds,
       stalled, headroom_short,        null, or {reason, remedy}
-      tables: [{name, target, renamed_columns: {field: column}, state, …, blocked: null, or {reason, remedy, since},
+      tables: [{name, target, renamed_columns: [{name, becomes}], state, …, blocked: null, or {reason, remedy, since},
         kept_in_extra: [{field: null for others, reason, values, first_at, last_at}]}],
       errors: [{table, class, error, remedy, correlation_id, first_at, last_at, age_seconds, occurrences}],
       notes}]}
@@ -67,7 +67,7 @@ def status(config_path: Path | None, schema: str | None, as_json: bool, log_leve
 
 
 def _show(console: Console, schema: SchemaStatus) -> None:
-    heading = Text.assemble(("schema ", "bold"), (schema.name, "bold"), ": ", _state(schema.state))
+    heading = Text.assemble(("schema ", "bold"), (visible(schema.name), "bold"), ": ", _state(schema.state))
     heading.append(f", lag {_seconds(schema.lag_seconds)}, backlog {_number(schema.backlog_changes)} changes")
     heading.append(f", oplog headroom {_seconds(schema.oplog_headroom_seconds)}")
     console.print(heading, soft_wrap=True)
@@ -75,9 +75,9 @@ def _show(console: Console, schema: SchemaStatus) -> None:
         _say(console, trouble.reason, trouble.remedy)
     for table in schema.tables:
         if table.blocked is not None:
-            _say(console, f"{table.name} is blocked: {table.blocked.reason}", table.blocked.remedy)
+            _say(console, f"{visible(table.name)} is blocked: {table.blocked.reason}", table.blocked.remedy)
     for note in schema.notes:
-        console.print(Text(f"  {note}", "yellow"), soft_wrap=True)
+        console.print(Text(f"  {escaped(note)}", "yellow"), soft_wrap=True)
     if schema.tables:
         console.print(_tables(schema))
     for table in schema.tables:
@@ -88,18 +88,18 @@ def _show(console: Console, schema: SchemaStatus) -> None:
 
 
 def _say(console: Console, reason: str, remedy: str | None) -> None:
-    console.print(Text(f"  {reason}", "red"), soft_wrap=True)
+    console.print(Text(f"  {escaped(reason)}", "red"), soft_wrap=True)
     if remedy:
-        console.print(Text(f"    to do: {remedy}"), soft_wrap=True)
+        console.print(Text(f"    to do: {escaped(remedy)}"), soft_wrap=True)
 
 
 def _tell(console: Console, error: LoggedError) -> None:
     times = f", {error.occurrences:,} times" if error.occurrences > 1 else ""
     age = _seconds((datetime.now(UTC) - error.last_at).total_seconds())
-    about = f"{error.table}: " if error.table else ""
-    heading = Text(f"  {age} ago{times}: {about}{error.error_class}: {error.error}", "dim")
+    about = f"{visible(error.table)}: " if error.table else ""
+    heading = Text(f"  {age} ago{times}: {about}{error.error_class}: {escaped(error.error)}", "dim")
     if error.remedy:
-        heading.append(f" (to do: {error.remedy})")
+        heading.append(f" (to do: {escaped(error.remedy)})")
     if error.correlation_id:
         heading.append(f" [{error.correlation_id}]")
     console.print(heading, soft_wrap=True)
@@ -113,7 +113,7 @@ def _tables(schema: SchemaStatus) -> Table:
         shown.add_column(name, justify="right")
     for table in schema.tables:
         shown.add_row(
-            Text(table.name),
+            Text(visible(table.name)),
             _state(table.state),
             _seconds(table.lag_seconds),
             _number(table.backlog_changes),

@@ -15,10 +15,10 @@ from rich.text import Text
 
 from warp.cli.exit_codes import epilog
 from warp.cli.options import config_option, configure, log_level_option, schema_option
-from warp.cli.terminal import visible
 from warp.config import Config
 from warp.connections import open_connections
 from warp.errors import ConfigurationError, ExitCode
+from warp.monitoring.terminal import escaped, visible
 from warp.verify import Example, TableResult, verify_schema
 
 _MOST_FIELDS = 8
@@ -98,8 +98,12 @@ def _results(config: Config, only: str | None, patience: float) -> list[TableRes
 @contextmanager
 def _progress(schema: str) -> Iterator[Callable[[str, int], None]]:
     """On a terminal, a line on stderr that says how far the comparison is."""
-    with Console(stderr=True).status(Text(f"verifying {schema} …")) as status:
-        yield lambda table, documents: status.update(Text(f"verifying {schema}.{table}: {documents:,} documents"))
+    with Console(stderr=True).status(Text(f"verifying {visible(schema)} …")) as status:
+
+        def show(table: str, documents: int) -> None:
+            status.update(Text(f"verifying {visible(f'{schema}.{table}')}: {documents:,} documents"))
+
+        yield show
 
 
 def _show(console: Console, results: Sequence[TableResult]) -> None:
@@ -112,20 +116,18 @@ def _show(console: Console, results: Sequence[TableResult]) -> None:
         if result.excluded:
             continue
         style = "" if result.identical else "red"
-        name = f"{result.schema}.{result.table}"
-        table.add_row(Text(visible(name), style), *(Text(f"{count:,}", style) for count in counts))
+        table.add_row(Text(_name(result), style), *(Text(f"{count:,}", style) for count in counts))
     console.print(table)
     for result in results:
         if result.excluded:
-            name = visible(f"{result.schema}.{result.table}")
-            console.print(Text(f"{name}: excluded by the configuration, not compared"), soft_wrap=True)
+            console.print(Text(f"{_name(result)}: excluded by the configuration, not compared"), soft_wrap=True)
         if result.kept_rows:
             kept = f"{result.kept_rows:,} rows are kept of what the source dropped, as last applied"
-            console.print(Text(f"{visible(f'{result.schema}.{result.table}')}: {kept}"), soft_wrap=True)
+            console.print(Text(f"{_name(result)}: {kept}"), soft_wrap=True)
         if result.error:
-            console.print(Text(f"{result.schema}.{result.table}: not compared: {result.error}", "red"), soft_wrap=True)
+            console.print(Text(f"{_name(result)}: not compared: {escaped(result.error)}", "red"), soft_wrap=True)
         for example in result.examples:
-            console.print(Text(f"{result.schema}.{result.table}: {_in_words(example)}"), soft_wrap=True)
+            console.print(Text(f"{_name(result)}: {_in_words(example)}"), soft_wrap=True)
     compared = sum(not result.excluded for result in results)
     documents = sum(result.source_documents for result in results)
     if all(result.identical for result in results):
@@ -133,6 +135,10 @@ def _show(console: Console, results: Sequence[TableResult]) -> None:
     else:
         differences = sum(result.missing + result.extra + result.different for result in results)
         console.print(Text(f"{differences:,} differences in {documents:,} documents", "red"))
+
+
+def _name(result: TableResult) -> str:
+    return visible(f"{result.schema}.{result.table}")
 
 
 def _in_words(example: Example) -> str:

@@ -87,6 +87,10 @@ class Transaction(Protocol):
         None: another transaction has it. Whoever holds the lock is the only one that moves the marker.
         """
 
+    def expect_decoding(self, size: int) -> None:
+        """Outlast that the caller decodes so many bytes now, with no other call meanwhile. Called for each of several
+        payloads; once one is large, the locks of a caller that stands still are held for longer, too."""
+
     def lock_chunk(self, ref: TableRef, chunk: int) -> Chunk | None:
         """Lock a chunk of an open snapshot; None: it is loaded, or its snapshot closed, or another one has it."""
 
@@ -128,8 +132,11 @@ class Transaction(Protocol):
     def count_kept(self, ref: TableRef, kept: Mapping[tuple[str, str], int]) -> None:
         """Add `Written.kept` to the ledger (`Metadata.kept_values`), on behalf of the locked partition or chunk."""
 
-    def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
-        """Note that a locked chunk is loaded up to `lower`, with `rows` more rows."""
+    def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int, *, first: bytes) -> None:
+        """Note that a locked chunk is loaded up to `lower`, with `rows` more rows that begin at `first`.
+
+        Where they begin with the one that the rows before ended with, it counts once.
+        """
 
     def finish_chunk(self, ref: TableRef, chunk: int) -> None:
         """Mark a locked chunk as loaded."""
@@ -220,19 +227,20 @@ class Destination(Protocol):
     def tables(self, schema: str) -> dict[str, Shape]:
         """The tables of a schema that exist, by the name of their source's table."""
 
-    def rows(self, ref: TableRef, shape: Shape, keys: Sequence[Key]) -> dict[Key, StoredRow]:
+    def rows(self, ref: TableRef, keys: Sequence[Key]) -> dict[Key, StoredRow]:
         """The rows of those keys, without the ones softly deleted, or kept when the source dropped their table.
 
-        Of a table that keeps its history: the last row of each key that is not ended.
+        Of a table that keeps its history: the last row of each key that is not ended. Read by the shape that the table
+        has at that moment, as are `keys`, `count` and `kept`; one that is not there has no rows.
         """
 
-    def keys(self, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
+    def keys(self, ref: TableRef) -> Iterator[list[Key]]:
         """The keys of all rows that `rows` gives, in lists of bounded size."""
 
-    def count(self, ref: TableRef, shape: Shape) -> int:
+    def count(self, ref: TableRef) -> int:
         """How many rows there are that `rows` gives."""
 
-    def kept(self, ref: TableRef, shape: Shape) -> int:
+    def kept(self, ref: TableRef) -> int:
         """How many rows there are that `rows` leaves out because they were kept when the source dropped their table."""
 
     def close(self) -> None:

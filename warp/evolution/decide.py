@@ -44,12 +44,13 @@ class Decision:
         }
 
 
-def decide(shape: Shape | None, seen: Seen, rules: Rules, facts: Facts = EMPTY) -> Decision:
+def decide(shape: Shape | None, seen: Seen, rules: Rules, facts: Facts = EMPTY, *, key_refused: str = "") -> Decision:
     """The shape that a table needs to take what was seen.
 
     New fields get columns in the order in which they came, as long as there are fewer than `rules.max_columns`. What
     did not fit its column either widens it, or is settled: afterwards, nothing that was seen asks for anything. `facts`
-    are asked where there are such misfits. A table of another layout than the rules say is left as it is.
+    are asked where there are such misfits. `key_refused`: why the destination has refused, just now, to make the key
+    column text. A table of another layout than the rules say is left as it is.
     """
     if shape and not shape.is_laid_out_by(rules):
         return Decision(before=shape, after=shape, new_columns=())
@@ -66,7 +67,10 @@ def decide(shape: Shape | None, seen: Seen, rules: Rules, facts: Facts = EMPTY) 
             columns[field] = Column(name=column_name(field, taken), kind=kind)
             taken.add(columns[field].name)
             new.append(columns[field])
-    mixed = bool(shape and shape.mixed_keys) or bool(seen.key_kinds - {key_kind})
+    mixed, refused = bool(shape and shape.mixed_keys), shape.key_refused if shape else ""
+    if not mixed and seen.key_kinds - {key_kind}:
+        refused = key_refused or ("" if seen.asks_again else refused)
+        mixed = not refused
     soft = bool(shape and shape.soft_delete) or rules.soft_delete
     if shape is None:
         after = Shape(
@@ -78,20 +82,19 @@ def decide(shape: Shape | None, seen: Seen, rules: Rules, facts: Facts = EMPTY) 
             flatten_depth=rules.flatten_depth,
             columns=columns,
         )
-    elif columns != shape.columns or mixed != shape.mixed_keys or soft != shape.soft_delete:
-        after = replace(shape, version=shape.version + 1, mixed_keys=mixed, soft_delete=soft, columns=columns)
     else:
-        after = shape
+        after = replace(shape, mixed_keys=mixed, key_refused=refused, soft_delete=soft, columns=columns)
+        after = replace(after, version=shape.version + 1) if after != shape else shape
     return Decision(before=shape, after=after, new_columns=tuple(new))
 
 
 def _decided(columns: Mapping[str, Column], seen: Seen, rules: Rules, facts: Facts) -> dict[str, Column]:
-    """The columns that something is decided about, or may have to be decided about again."""
+    """The columns that something is decided about."""
     decided = {}
-    for field, column in columns.items():
-        kind, misfits = seen.misfits.get(field, (None, frozenset()))
+    for field, (kind, misfits) in seen.misfits.items():
+        column = columns.get(field)
         # A column that became another one meanwhile may take them.
-        if column.settled or kind is column.kind:
+        if column is not None and kind is column.kind:
             known = NotExact(facts) if field in seen.far else facts
-            decided[field] = with_misfits(column, misfits if kind is column.kind else (), rules, known)
+            decided[field] = with_misfits(column, misfits, rules, known)
     return decided

@@ -17,6 +17,8 @@ class Seen:
 
     key_kinds: set[KeyKind] = field(default_factory=set)
     first_key_kind: KeyKind | None = None
+    asks_again: bool = False
+    """Whether to try again to make the key column text where the destination has refused to."""
     fields: dict[str, Kind] = field(default_factory=dict)
     misfits: dict[str, tuple[Kind, frozenset[Kind]]] = field(default_factory=dict)
     """By field: the kind of its column, and the kinds of values that it did not take."""

@@ -13,7 +13,7 @@ from itertools import product
 from typing import Protocol
 
 from warp.evolution.rules import Conflict, Rewrite, Rules, Settled
-from warp.evolution.shape import TAKE_ALL, Column
+from warp.evolution.shape import TAKE_ALL, Column, Shape
 from warp.values import Kind
 
 SMALL_ROWS = 100_000
@@ -87,12 +87,14 @@ class NotExact:
 def with_misfits(column: Column, kinds: Collection[Kind], rules: Rules, facts: Facts) -> Column:
     """The column that takes values of those kinds, or has it settled what becomes of them.
 
-    The outcome does not depend on the order in which they came. What was settled by a rule that is no more in force is
-    open again: it is decided once such a value comes.
+    Those that come together are decided on in the order of `Kind`, whatever order they came in; what came before them,
+    and was decided on already, counts first. Of these kinds, what was settled by a rule that is no more in force is
+    decided anew.
     """
     if column.kind in TAKE_ALL:
         return column
-    settled = {value: rule for value, rule in column.settled.items() if rule in _possible(column.kind, value, rules)}
+    stale = {value for value in kinds if not _is_in_force(column, value, rules)}
+    settled = {value: rule for value, rule in column.settled.items() if value not in stale}
     became = column
     waiting = [value for value in Kind if value in kinds and value not in settled and value is not column.kind]
     while waiting and became.kind not in TAKE_ALL:
@@ -106,6 +108,16 @@ def with_misfits(column: Column, kinds: Collection[Kind], rules: Rules, facts: F
         waiting = [other for other in Kind if other in {*settled, *waiting} - {outcome}]
         settled = {}
     return replace(became, settled={value: settled[value] for value in Kind if value in settled})
+
+
+def in_force(shape: Shape, rules: Rules) -> Shape:
+    """The shape without what was settled by rules that are no more in force: such values are to be told as misfits."""
+    columns = {
+        field: replace(column, settled={value: column.settled[value] for value in left})
+        for field, column in shape.columns.items()
+        if len(left := [value for value in column.settled if _is_in_force(column, value, rules)]) < len(column.settled)
+    }
+    return replace(shape, columns={**shape.columns, **columns}) if columns else shape
 
 
 def _outcome(column: Column, value: Kind, rules: Rules, facts: Facts) -> Kind | Settled:
@@ -136,8 +148,9 @@ def _refused(rules: Rules, facts: Facts) -> Settled | None:
     return None
 
 
-def _possible(kind: Kind, value: Kind, rules: Rules) -> frozenset[Kind | Settled]:
-    return _outcomes(kind, value, rules.rewrite, rules.conflict)
+def _is_in_force(column: Column, value: Kind, rules: Rules) -> bool:
+    """Whether what is settled for such values is what these rules may come to."""
+    return column.settled.get(value) in _outcomes(column.kind, value, rules.rewrite, rules.conflict)
 
 
 @lru_cache(maxsize=4096)

@@ -34,6 +34,8 @@ class Shape:
     """The kind of the first key seen: keys of this kind are written plainly, others as canonical Extended JSON."""
     mixed_keys: bool = False
     """Whether a key of another kind has come: the key column is text from then on."""
+    key_refused: str = ""
+    """Why the destination would not make the key column text: until it does, no key of another kind has room."""
     soft_delete: bool = False
     """Whether the table has the columns `is_deleted` and `deleted_at`."""
     layout: Layout = Layout.COLUMNS
@@ -56,6 +58,7 @@ class Shape:
         return {
             "key_kind": self.key_kind.value,
             "mixed_keys": self.mixed_keys,
+            **({"key_refused": self.key_refused} if self.key_refused else {}),
             "soft_delete": self.soft_delete,
             "layout": self.layout.value,
             "flatten_depth": self.flatten_depth,
@@ -69,6 +72,7 @@ class Shape:
             version=version,
             key_kind=KeyKind(shape["key_kind"]),
             mixed_keys=shape["mixed_keys"],
+            key_refused=shape.get("key_refused", ""),
             soft_delete=shape["soft_delete"],
             layout=Layout(shape.get("layout", Layout.COLUMNS)),
             flatten_depth=shape.get("flatten_depth", 0),

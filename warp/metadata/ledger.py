@@ -36,8 +36,8 @@ def count(connection: psycopg.Connection, ref: TableRef, share: int, kept: Mappi
     for (field, reason), values in kept.items():
         name = extra_name(field)
         counts[name if len(name.encode()) <= LEDGER_NAME_BYTES else None, reason] += values
-    added = connection.execute(_ADD, [*_columns(counts), *ref, share]).fetchall()
-    missing = Counter({place: values for place, values in counts.items() if place not in set(added)})
+    added = set(connection.execute(_ADD, [*_columns(counts), *ref, share]).fetchall())
+    missing = Counter({place: values for place, values in counts.items() if place not in added})
     if missing:
         _insert(connection, ref, share, missing)
 

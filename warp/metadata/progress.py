@@ -126,12 +126,15 @@ def lock_chunk(connection: psycopg.Connection, ref: TableRef, chunk: int) -> Chu
     return Chunk(lower=row[0], upper=row[1]) if row else None
 
 
-def shrink_chunk(connection: psycopg.Connection, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
-    """Move the lower bound of a locked chunk up to what is loaded."""
+def shrink_chunk(
+    connection: psycopg.Connection, ref: TableRef, chunk: int, lower: bytes, rows: int, *, first: bytes
+) -> None:
+    """Move the lower bound of a locked chunk up to what is loaded; what it ended with last time counts once."""
     connection.execute(
-        "UPDATE cartridge_warp.snapshot_chunks SET lower_bound = %s, rows_loaded = rows_loaded + %s "
+        "UPDATE cartridge_warp.snapshot_chunks SET lower_bound = %s, "
+        "rows_loaded = rows_loaded + %s - (rows_loaded > 0 AND lower_bound = %s)::int "
         "WHERE schema_name = %s AND table_name = %s AND chunk = %s",
-        [lower, rows, ref.schema, ref.table, chunk],
+        [lower, rows, first, ref.schema, ref.table, chunk],
     )
 
 

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from warp.monitoring.progress import Progress, SchemaProgress, TableProgress
+from warp.monitoring.terminal import escaped, visible
 
 LINE_SECONDS = 2.0
 """How often a plain line comes."""
@@ -90,7 +91,7 @@ def in_a_line(progress: Progress) -> str:
     """All of it in one line."""
     if not progress.begun:
         return "waiting for the tailer to begin"
-    behind = ", ".join(f"{table.ref.table} {table.backlog:,}" for table in progress.tables if table.backlog)
+    behind = ", ".join(f"{visible(table.ref.table)} {table.backlog:,}" for table in progress.tables if table.backlog)
     load = f"loaded {progress.loaded:,} of {progress.documents:,} documents ({progress.load_rate:,.0f}/s)"
     parts = [
         load if progress.loading else f"{progress.loaded:,} documents loaded",
@@ -100,7 +101,8 @@ def in_a_line(progress: Progress) -> str:
     ]
     if progress.letters:
         parts.append(f"{progress.letters:,} dead letters")
-    parts += [f"{table.ref.table} is blocked: {table.blocked}" for table in progress.tables if table.blocked]
+    blocked = [(table.ref.table, table.blocked) for table in progress.tables if table.blocked]
+    parts += [f"{visible(name)} is blocked: {escaped(reason)}" for name, reason in blocked]
     return ", ".join(parts)
 
 
@@ -134,7 +136,7 @@ def _tables(progress: Progress) -> Table:
 
 def _cells(schema: SchemaProgress, table: TableProgress, with_schema: bool) -> list[str]:
     return [
-        str(table.ref) if with_schema else table.ref.table,
+        visible(str(table.ref) if with_schema else table.ref.table),
         "blocked" if table.blocked else "loading" if table.loading else "streaming",
         f"{table.loaded:,} of {table.documents:,}" if table.loading else f"{table.loaded:,}",
         f"{table.applied:,}",

@@ -68,7 +68,7 @@ class TableStatus:
         return {
             "name": self.name,
             "target": self.target,
-            "renamed_columns": {dotted(name): column for name, column in self.renamed.items()},
+            "renamed_columns": [{"name": dotted(name), "becomes": column} for name, column in self.renamed.items()],
             "kept_in_extra": [_kept(kept) for kept in self.kept],
             "state": self.state.value,
             "lag_seconds": self.lag_seconds,

@@ -13,7 +13,7 @@ from warp.change import Write
 from warp.destinations.survey import Survey
 from warp.evolution.decide import decide
 from warp.evolution.infer import Seen
-from warp.evolution.misfits import EXACT_IN_DOUBLE, SMALL_ROWS
+from warp.evolution.misfits import EXACT_IN_DOUBLE, SMALL_ROWS, in_force
 from warp.evolution.rules import Rules
 from warp.evolution.shape import Column, Shape
 from warp.values import Kind, Value
@@ -28,7 +28,7 @@ class Rehearsal:
         self._rules = rules
         self._rows = rows
         self._beyond_double: set[str] = set()
-        self.shape = shape
+        self.shape = in_force(shape, rules) if shape else None
         """None as long as there is no table, nor a document."""
         self.kinds: dict[str, list[Kind]] = {}
         """The kinds that each column had in turn, by the name of its field, where it changed."""

@@ -6,7 +6,7 @@ positions are ASCII texts that sort bytewise in stream order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -112,8 +112,10 @@ class Piece:
     """Some documents of a range, in order of key, as they were at exactly `ts`; never empty."""
 
     documents: Sequence[tuple[Key, Record]]
+    first: bytes
+    """The lower bound of a range that begins with the first of them."""
     rest: bytes
-    """The lower bound of what comes after them."""
+    """The lower bound of what comes after them; it may begin with the last of them."""
     ts: int
 
 
@@ -184,11 +186,19 @@ class Source(Protocol):
         """The same number as `RoutedChange.key_hash` of every change of that document."""
 
     def lookup(
-        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: Form | None = None
+        self,
+        schema: str,
+        table: str,
+        keys: Sequence[Key],
+        after: int,
+        fields: Form | None = None,
+        *,
+        decoding: Callable[[int], object] = lambda _: None,
     ) -> Iterator[AsOf]:
         """The documents of those keys, in pieces of bounded size; all as of one time, `after` or later.
 
-        A key that did not exist then is left out.
+        A key that did not exist then is left out. `decoding` is told how many bytes are decoded next: about a
+        megabyte, or one document.
         """
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:

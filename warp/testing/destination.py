@@ -139,22 +139,22 @@ class MemoryDestination:
         self._hook("destination.tables")
         return {ref.table: shape for ref, shape in self.database.shapes.items() if ref.schema == schema}
 
-    def rows(self, ref: TableRef, shape: Shape, keys: Sequence[Key]) -> dict[Key, StoredRow]:
+    def rows(self, ref: TableRef, keys: Sequence[Key]) -> dict[Key, StoredRow]:
         self._hook("destination.rows")
         present = self._present(ref)
         return {key: present[key].fields for key in keys if key in present}
 
-    def keys(self, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
+    def keys(self, ref: TableRef) -> Iterator[list[Key]]:
         self._hook("destination.keys")
         present = list(self._present(ref))
         for start in range(0, len(present), _BATCH):
             yield present[start : start + _BATCH]
 
-    def count(self, ref: TableRef, shape: Shape) -> int:
+    def count(self, ref: TableRef) -> int:
         self._hook("destination.count")
         return len(self._present(ref))
 
-    def kept(self, ref: TableRef, shape: Shape) -> int:
+    def kept(self, ref: TableRef) -> int:
         self._hook("destination.kept")
         if self._keeps_history(ref):
             return 0

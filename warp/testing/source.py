@@ -177,10 +177,18 @@ class MemorySource:
         return toy.key_hash(key)
 
     def lookup(
-        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: Form | None = None
+        self,
+        schema: str,
+        table: str,
+        keys: Sequence[Key],
+        after: int,
+        fields: Form | None = None,
+        *,
+        decoding: Callable[[int], object] = lambda _: None,
     ) -> Iterator[AsOf]:
         self.hook("source.lookup")
         ts, held = self._as_of(schema, table, after)
+        decoding(0)
         yield AsOf(ts, [(key, toy.record_of(held[key], fields)) for key in keys if key in held])
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
@@ -197,6 +205,7 @@ class MemorySource:
             self.hook("source.read")
             yield Piece(
                 documents=[(key, toy.record_of(document, fields)) for key, document in piece],
+                first=toy.bound(piece[0][0]),
                 rest=toy.bound(piece[-1][0]),
                 ts=ts,
             )

@@ -60,6 +60,9 @@ class MemoryTransaction:
         known = self._database.known.setdefault(partition.ref, Known(partition.of))
         self._database.markers.setdefault((partition.ref, partition.number), Marker(known.partitions))
 
+    def expect_decoding(self, size: int) -> None:
+        """No lock is lost by waiting."""
+
     def lock_chunk(self, ref: TableRef, chunk: int) -> Chunk | None:
         self._hook("transaction.lock_chunk")
         if not self._take(("chunk", ref, chunk)):
@@ -171,14 +174,14 @@ class MemoryTransaction:
         for (field, reason), values in kept.items():
             self._at_commit.append(partial(self._database.count_kept, ref, field, reason, values))
 
-    def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
+    def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int, *, first: bytes) -> None:
         self._hook("transaction.shrink_chunk")
-        self._at_commit.append(partial(self._shrink, ref, chunk, lower, rows))
+        self._at_commit.append(partial(self._shrink, ref, chunk, lower, rows, first))
 
-    def _shrink(self, ref: TableRef, number: int, lower: bytes, rows: int) -> None:
+    def _shrink(self, ref: TableRef, number: int, lower: bytes, rows: int, first: bytes) -> None:
         chunk = self._database.known[ref].chunks[number]
+        chunk.rows += rows - (chunk.rows > 0 and chunk.lower == first)
         chunk.lower = lower
-        chunk.rows += rows
 
     def finish_chunk(self, ref: TableRef, chunk: int) -> None:
         self._hook("transaction.finish_chunk")

@@ -23,7 +23,6 @@ from itertools import cycle
 
 from warp.change import Key
 from warp.destinations.base import Destination
-from warp.evolution.shape import Shape
 from warp.layouts import Form
 from warp.sources.base import Source
 from warp.verify.compare import compare
@@ -79,7 +78,6 @@ class _Looks:
     def look_at_all(self, schema: str, tallies: Sequence[Tally], moment: float) -> None:
         state = self._destination.metadata.schema(schema)
         applied = state.checkpoint.ts if state else 0
-        shapes = self._destination.tables(schema)
         batches = [
             (tally, keys[start : start + FETCH])
             for tally in tallies
@@ -88,9 +86,9 @@ class _Looks:
         ]
         for tally, keys in batches:
             # Shared out, so that many suspects do not add up to a long wait.
-            self._look(tally, keys, shapes.get(tally.ref.table), applied, moment / len(batches))
+            self._look(tally, keys, applied, moment / len(batches))
 
-    def _look(self, tally: Tally, keys: Sequence[Key], shape: Shape | None, applied: int, moment: float) -> None:
+    def _look(self, tally: Tally, keys: Sequence[Key], applied: int, moment: float) -> None:
         """Read documents, and a moment later their rows; count what is certain, and note how the others look now.
 
         `applied`: every change before this cluster time was applied before the look began.
@@ -98,7 +96,7 @@ class _Looks:
         documents = self._source.fetch(*tally.ref, keys)
         if moment:
             self._wait(moment)
-        rows = self._destination.rows(tally.ref, shape, keys) if shape else {}
+        rows = self._destination.rows(tally.ref, keys)
         now = self._source.now()
         only = self._fields(tally.ref.table)
         for key in keys:

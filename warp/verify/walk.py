@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from warp.change import Key, TableRef
 from warp.destinations.base import Destination
 from warp.errors import Fatal
-from warp.evolution.shape import Shape
 from warp.layouts import Form
 from warp.retry import Response, response
 from warp.sources.base import Document, Source
@@ -78,20 +77,18 @@ class _Walker:
 
     def _walk(self, tally: Tally) -> None:
         ref = tally.ref
-        shape = self._destination.tables(ref.schema).get(ref.table)
         compared = 0
         only = self._fields(ref.table)
         with_row = _KeySet()
         for documents in self._documents(ref):
-            rows = self._destination.rows(ref, shape, [key for key, _ in documents]) if shape else {}
+            rows = self._destination.rows(ref, [key for key, _ in documents])
             for key, document in documents:
                 self._note(tally, key, compare(self._source, key, document, rows.get(key), only))
             with_row.add(rows)
             compared += len(documents)
             self._progress(ref.table, compared)
-        if shape:
-            self._find_extra(tally, shape, with_row)
-            tally.kept_rows = self._destination.kept(ref, shape)
+        self._find_extra(tally, with_row)
+        tally.kept_rows = self._destination.kept(ref)
 
     def _documents(self, ref: TableRef) -> Iterator[list[tuple[Key, Document]]]:
         for chunk in self._source.split(*ref, CHUNK):
@@ -106,14 +103,14 @@ class _Walker:
         else:
             tally.count(key, found.verdict, found.fields)
 
-    def _find_extra(self, tally: Tally, shape: Shape, with_row: _KeySet) -> None:
+    def _find_extra(self, tally: Tally, with_row: _KeySet) -> None:
         """Rows without a document. Only where the keys of all rows are not the keys that were met is each looked up."""
         there = _KeySet()
-        for keys in self._destination.keys(tally.ref, shape):
+        for keys in self._destination.keys(tally.ref):
             there.add(keys)
         if there == with_row:
             return
-        for keys in self._destination.keys(tally.ref, shape):
+        for keys in self._destination.keys(tally.ref):
             for start in range(0, len(keys), FETCH):
                 self._look_up(tally, keys[start : start + FETCH])
 

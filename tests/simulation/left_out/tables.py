@@ -55,9 +55,11 @@ def chunk_lock(patch: _Patch) -> None:
 
         return transact(self, ref, cause, load if cause.startswith("first load") else work)
 
-    def shrink_what_there_is(self: MemoryTransaction, ref: TableRef, number: int, lower: bytes, rows: int) -> None:
+    def shrink_what_there_is(
+        self: MemoryTransaction, ref: TableRef, number: int, lower: bytes, rows: int, first: bytes
+    ) -> None:
         if number in self._database.known[ref].chunks:
-            shrink(self, ref, number, lower, rows)
+            shrink(self, ref, number, lower, rows, first)
 
     patch.setattr(Writer, "transact", unlocked)
     patch.setattr(MemoryTransaction, "_shrink", shrink_what_there_is)
@@ -68,9 +70,16 @@ def lookup_after(patch: _Patch) -> None:
     lookup = MemorySource.lookup
 
     def without(
-        self: MemorySource, schema: str, table: str, keys: Sequence[Key], after: int, fields: FieldFilter | None
+        self: MemorySource,
+        schema: str,
+        table: str,
+        keys: Sequence[Key],
+        after: int,
+        fields: FieldFilter | None,
+        *,
+        decoding: Callable[[int], object],
     ) -> Iterator[AsOf]:
-        return lookup(self, schema, table, keys, 0, fields)
+        return lookup(self, schema, table, keys, 0, fields, decoding=decoding)
 
     patch.setattr(MemorySource, "lookup", without)
 

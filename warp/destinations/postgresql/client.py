@@ -21,6 +21,12 @@ STATEMENT_TIMEOUT_MS = 60_000
 """Many times what the largest step takes; what may take longer sets its own."""
 IDLE_TIMEOUT_MS = 10_000
 """A worker that is frozen between two statements of a step holds its partition for this long."""
+IDLE_MS_PER_MB = 10_000
+"""So much longer it may be silent for each megabyte of a payload that is large: one may take seconds to decode."""
+LARGE = 2 * 1024 * 1024
+"""Bytes: only one document, or an event of one, makes a payload so large."""
+HEARTBEAT_SECONDS = 1.0
+"""After so long without a statement, a worker with more to decode says that it is alive."""
 APPLICATION = "cartridge-warp"
 _KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 """The server's: else the locks of a worker whose host is cut off within a COPY would be held for two hours."""

@@ -9,15 +9,15 @@ from psycopg import sql
 
 from warp.change import BEGINNING, TableRef
 from warp.destinations.postgresql import history, widening
-from warp.destinations.postgresql.errors import refuses_for_good
+from warp.destinations.postgresql.errors import refusal, refuses_for_good
 from warp.destinations.postgresql.facts import TableFacts
-from warp.destinations.postgresql.names import key_type, target
+from warp.destinations.postgresql.names import TEXT, key_type, target
 from warp.destinations.postgresql.rows import EXTRA, KEY, TS
 from warp.destinations.postgresql.types import SQL_TYPES
 from warp.errors import Fatal
 from warp.evolution.decide import Decision, decide
 from warp.evolution.infer import Seen
-from warp.evolution.misfits import EMPTY, Assumed
+from warp.evolution.misfits import EMPTY, Assumed, Facts
 from warp.evolution.rules import Layout, Rules
 from warp.evolution.shape import Column, Shape
 from warp.metadata import registry
@@ -43,7 +43,8 @@ def evolve(
     connection.execute("SET LOCAL statement_timeout = 0")
     limit_lock_waits(connection)
     shape = registry.current(connection, ref)
-    decision = decide(shape, seen, rules, TableFacts(connection, ref) if shape else EMPTY)
+    facts = TableFacts(connection, ref) if shape else EMPTY
+    decision = decide(shape, seen, rules, facts)
     if not decision.changes:
         return decision
     if decision.before is None:
@@ -56,13 +57,58 @@ def evolve(
         with connection.transaction():
             _carry_out(connection, ref, decision)
     except psycopg.Error as error:
-        if not decision.widened or not refuses_for_good(error):
+        if not refuses_for_good(error) or not (decision.widened or _retypes_key(decision)):
             raise
-        # A view or a constraint that somebody made rests on the column, or a row would not fit on its page any more.
-        decision = decide(shape, seen, rules, Assumed(rewritable=False))
-        _carry_out(connection, ref, decision)
-    registry.record(connection, ref, decision.before, decision.after, cause, position)
+        decision = _carry_out_less(connection, ref, seen, rules, facts, decision, error)
+    if decision.changes:
+        registry.record(connection, ref, decision.before, decision.after, cause, position)
     return decision
+
+
+def _carry_out_less(
+    connection: psycopg.Connection,
+    ref: TableRef,
+    seen: Seen,
+    rules: Rules,
+    facts: Facts,
+    refused: Decision,
+    error: psycopg.Error,
+) -> Decision:
+    """What can be done of a decision that was refused: a view or a constraint that somebody made rests on a column or
+    on the key, or a row would not fit on its page any more. Raises what the last attempt does."""
+    before = refused.before
+    settled = Assumed(rewritable=False)
+    if refused.widened:
+        decision = decide(before, seen, rules, settled)
+        try:
+            with connection.transaction():
+                _carry_out(connection, ref, decision)
+            return decision
+        except psycopg.Error as again:
+            if not refuses_for_good(again) or not _retypes_key(decision):
+                raise
+            error = again
+    if error.sqlstate in _NOT_OF_THE_KEY:
+        raise error
+    reason = refusal(error)
+    decision = decide(before, seen, rules, facts, key_refused=reason)
+    try:
+        with connection.transaction():
+            _carry_out(connection, ref, decision)
+    except psycopg.Error as again:
+        if not refuses_for_good(again) or not decision.widened:
+            raise
+        decision = decide(before, seen, rules, settled, key_refused=reason)
+        _carry_out(connection, ref, decision)
+    return decision
+
+
+_NOT_OF_THE_KEY = frozenset({"42501", "42P01", "42703", "42809", "3F000"})
+"""A privilege, the table or the column is missing: a person must act, and then it is done."""
+
+
+def _retypes_key(decision: Decision) -> bool:
+    return decision.before is not None and decision.widens_key and key_type(decision.before) != TEXT
 
 
 def limit_lock_waits(connection: psycopg.Connection) -> None:
@@ -83,7 +129,7 @@ def statements(ref: TableRef, decision: Decision) -> list[sql.Composed]:
     if decision.before is None:
         schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(target(ref)[0]))
         return [schema, _create(ref, decision.after)]
-    return [_alter(ref, decision.before, decision)]
+    return _alter(ref, decision.before, decision)
 
 
 def exists(connection: psycopg.Connection, ref: TableRef) -> bool:
@@ -105,7 +151,7 @@ def _refuse_foreign(connection: psycopg.Connection, ref: TableRef) -> None:
 
 
 def _create(ref: TableRef, shape: Shape) -> sql.Composed:
-    key = sql.SQL("bigint") if key_type(shape) == sql.SQL("bigint") else _TEXT_KEY
+    key = _TEXT_KEY if key_type(shape) == TEXT else key_type(shape)
     if shape.layout is Layout.HISTORY:
         return history.create(ref, shape, key)
     definitions: list[sql.Composable] = [
@@ -119,18 +165,19 @@ def _create(ref: TableRef, shape: Shape) -> sql.Composed:
     return sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(*target(ref)), sql.SQL(", ").join(definitions))
 
 
-def _alter(ref: TableRef, before: Shape, decision: Decision) -> sql.Composed:
+def _alter(ref: TableRef, before: Shape, decision: Decision) -> list[sql.Composed]:
+    """One statement; none where nothing is to be done to the table itself."""
     actions: list[sql.Composable] = [
         sql.SQL("ADD COLUMN {}").format(_definition(column)) for column in decision.new_columns
     ]
     if decision.after.soft_delete and not before.soft_delete:
         actions.extend(sql.SQL("ADD COLUMN {}").format(sql.SQL(column)) for column in _SOFT_COLUMNS)
-    if decision.widens_key and key_type(before) == sql.SQL("bigint"):
+    if decision.widens_key and key_type(before) != TEXT:
         actions.append(sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::text").format(sql.Identifier(KEY), _TEXT_KEY))
     actions.extend(widening.actions(decision.widened))
     if not actions:
-        return sql.SQL("SELECT").format()
-    return sql.SQL("ALTER TABLE {} {}").format(sql.Identifier(*target(ref)), sql.SQL(", ").join(actions))
+        return []
+    return [sql.SQL("ALTER TABLE {} {}").format(sql.Identifier(*target(ref)), sql.SQL(", ").join(actions))]
 
 
 _TEXT_KEY = sql.SQL('text COLLATE "C"')

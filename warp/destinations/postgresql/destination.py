@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import psycopg
+
 from warp.change import BEGINNING, Key, TableRef
 from warp.destinations.base import OnDrop, Transaction
 from warp.destinations.postgresql import ddl, read_back, removal
 from warp.destinations.postgresql.client import APPLICATION, Client
 from warp.destinations.postgresql.names import qualified
-from warp.destinations.postgresql.stage import Stages
+from warp.destinations.postgresql.stage import MORE_SECONDS, Stages
 from warp.destinations.postgresql.transaction import PostgresTransaction
 from warp.evolution.decide import Decision
 from warp.evolution.infer import Seen
@@ -87,7 +89,7 @@ class PostgresDestination:
 
     def end_stalled(self, seconds: float) -> int:
         with self._client.connection() as connection:
-            return connection.execute(_END_STALLED, [APPLICATION, seconds]).rowcount
+            return connection.execute(_END_STALLED, [APPLICATION, seconds, MORE_SECONDS]).rowcount
 
     def target(self, ref: TableRef) -> str:
         return qualified(ref)
@@ -96,21 +98,28 @@ class PostgresDestination:
         with self._client.connection() as connection:
             return registry.shapes(connection, schema)
 
-    def rows(self, ref: TableRef, shape: Shape, keys: Sequence[Key]) -> dict[Key, StoredRow]:
-        with self._client.connection() as connection:
-            return read_back.rows(connection, ref, shape, keys)
+    def rows(self, ref: TableRef, keys: Sequence[Key]) -> dict[Key, StoredRow]:
+        with self._standing(ref) as (connection, shape):
+            return read_back.rows(connection, ref, shape, keys) if shape else {}
 
-    def keys(self, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
-        with self._client.connection() as connection:
-            yield from read_back.keys(connection, ref, shape)
+    def keys(self, ref: TableRef) -> Iterator[list[Key]]:
+        with self._standing(ref) as (connection, shape):
+            if shape:
+                yield from read_back.keys(connection, ref, shape)
 
-    def count(self, ref: TableRef, shape: Shape) -> int:
-        with self._client.connection() as connection:
-            return read_back.count(connection, ref, shape)
+    def count(self, ref: TableRef) -> int:
+        with self._standing(ref) as (connection, shape):
+            return read_back.count(connection, ref, shape) if shape else 0
 
-    def kept(self, ref: TableRef, shape: Shape) -> int:
-        with self._client.connection() as connection:
-            return read_back.kept(connection, ref, shape)
+    def kept(self, ref: TableRef) -> int:
+        with self._standing(ref) as (connection, shape):
+            return read_back.kept(connection, ref, shape) if shape else 0
+
+    @contextmanager
+    def _standing(self, ref: TableRef) -> Iterator[tuple[psycopg.Connection, Shape | None]]:
+        """A transaction, and the table's shape, which stands still to its end."""
+        with self._client.connection() as connection, connection.transaction():
+            yield connection, read_back.lock_shape(connection, ref)
 
     def close(self) -> None:
         self._client.close()
@@ -120,5 +129,5 @@ class PostgresDestination:
 _END_STALLED = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s "
     "AND datname = current_database() AND usename = current_user AND state = 'active' AND wait_event = 'ClientRead' "
-    "AND query_start < clock_timestamp() - make_interval(secs => %s)"
+    "AND query_start < clock_timestamp() - make_interval(secs => %s + coalesce(substring(query FROM %s)::int, 0))"
 )

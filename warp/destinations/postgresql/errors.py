@@ -128,6 +128,17 @@ def refuses_for_good(error: psycopg.Error) -> bool:
     return error.sqlstate is not None and meaning(error.sqlstate).error in (Fatal, Poison)
 
 
+def refusal(error: psycopg.Error) -> str:
+    """Why PostgreSQL refuses to alter a table: words without values."""
+    if (error.sqlstate or "")[:2] not in _SAY_NAMES_ALONE:
+        return type(error).__name__
+    words = [error.diag.message_primary or type(error).__name__, error.diag.message_detail]
+    return ": ".join(" ".join(each.split()) for each in words if each)
+
+
+_SAY_NAMES_ALONE = frozenset({"0A", "2B", "42"})
+
+
 def _translate(error: psycopg.Error, where: str) -> WarpError:
     state = error.sqlstate or ""
     reason = " ".join((error.diag.message_primary or str(error)).split())

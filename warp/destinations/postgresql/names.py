@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from uuid import UUID
 
 import orjson
 from psycopg import sql
@@ -72,6 +73,7 @@ def quoted(name: str) -> str:
 _PLAIN = {
     KeyKind.OBJECT_ID: re.compile(r"[0-9a-f]{24}"),
     KeyKind.INT: re.compile(r"-?[0-9]+"),
+    KeyKind.UUID: re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
 }
 _LITERALS = frozenset({"null", "true", "false"})
 
@@ -81,9 +83,18 @@ def _plain_string(text: str) -> bool:
     return text[:1] not in ("{", '"') and text not in _LITERALS and exact_string(text) is text
 
 
+TEXT = sql.SQL("text")
+_KEY_TYPES = {KeyKind.INT: sql.SQL("bigint"), KeyKind.UUID: sql.SQL("uuid")}
+
+
 def key_type(shape: Shape) -> sql.SQL:
     """The type of the key column."""
-    return sql.SQL("bigint") if shape.key_kind == KeyKind.INT and not shape.mixed_keys else sql.SQL("text")
+    return TEXT if shape.mixed_keys else _KEY_TYPES.get(shape.key_kind, TEXT)
+
+
+def fits_key_column(shape: Shape, key: Key) -> bool:
+    """Whether the key column can hold a key. The cell of one that does not fit is no text of the column's type."""
+    return key_type(shape) == TEXT or key.kind == shape.key_kind
 
 
 def key_cell(shape: Shape, key: Key) -> str:
@@ -95,6 +106,9 @@ def key_cell(shape: Shape, key: Key) -> str:
             return f'{{"$oid":"{key.text}"}}'
         case KeyKind.INT:
             return f'{{"$numberLong":"{key.text}"}}'
+        case KeyKind.UUID:
+            encoded = base64.b64encode(UUID(key.text).bytes).decode()
+            return f'{{"$binary":{{"base64":"{encoded}","subType":"04"}}}}'
         case KeyKind.STRING:
             return orjson.dumps(exact_string(key.text)).decode()
         case KeyKind.JSON:
@@ -125,6 +139,8 @@ def _json_key(cell: str) -> Key:
             return Key(KeyKind.OBJECT_ID if _PLAIN[KeyKind.OBJECT_ID].fullmatch(digits) else KeyKind.JSON, digits)
         case {"$numberLong": str() as digits, **rest} if not rest:
             return Key(KeyKind.INT, digits)
+        case {"$binary": {"base64": str() as encoded, "subType": "04"}}:
+            return Key(KeyKind.UUID, str(UUID(bytes=base64.b64decode(encoded))))
         case _:
             return Key(KeyKind.JSON, cell)
 

@@ -1,4 +1,4 @@
-"""Rows read back as the values of their documents: what `verify` compares."""
+"""Rows read back as the values of their documents: what `verify` compares. All within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ from psycopg import sql
 
 from warp.change import Key, TableRef
 from warp.destinations.postgresql import history
-from warp.destinations.postgresql.names import cell_key, field_name, key_cell, key_type, parametric, target
+from warp.destinations.postgresql.names import (
+    cell_key,
+    field_name,
+    fits_key_column,
+    key_cell,
+    key_type,
+    parametric,
+    target,
+)
 from warp.destinations.postgresql.rows import EXTRA, KEY, TS
 from warp.evolution.rules import Layout
 from warp.evolution.shape import Column, Shape
+from warp.metadata import registry
 from warp.sources.base import StoredJson, StoredRow
 from warp.values import Kind, ObjectIdText, Value, json_bytes
 
@@ -24,9 +33,25 @@ BATCH = 10_000
 """Keys in one list."""
 
 
+def lock_shape(connection: psycopg.Connection, ref: TableRef) -> Shape | None:
+    """The table's shape, which stands still to the end of the transaction; None where there is no table."""
+    shape = registry.current(connection, ref)
+    if shape is None:
+        return None
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.Identifier(*target(ref))))
+    except psycopg.errors.UndefinedTable:
+        if registry.version(connection, ref) == shape.version:
+            raise
+        return lock_shape(connection, ref)
+    # It may have changed just before.
+    return shape if registry.version(connection, ref) == shape.version else registry.current(connection, ref)
+
+
 def rows(connection: psycopg.Connection, ref: TableRef, shape: Shape, keys: Sequence[Key]) -> dict[Key, StoredRow]:
     """The rows of those keys."""
-    cells = {key_cell(shape, key): key for key in keys}
+    cells = {key_cell(shape, key): key for key in keys if fits_key_column(shape, key)}
     columns = list(shape.columns.items())
     names = [column.name for _, column in columns]
     if shape.layout is Layout.HISTORY:
@@ -43,18 +68,14 @@ def rows(connection: psycopg.Connection, ref: TableRef, shape: Shape, keys: Sequ
         columns=sql.SQL("").join(sql.SQL(", {}").format(parametric(name)) for name in names),
         found_in=found_in,
     )
-    if key_type(shape) == sql.SQL("bigint"):
-        wanted: list[Any] = [int(cell) for cell in cells if not cell.startswith(("{", '"'))]
-    else:
-        wanted = list(cells)
-    found = connection.execute(query, [wanted])
+    found = connection.execute(query, [list(cells)])
     return {cells[cell]: _row(columns, extra, values) for cell, extra, *values in found}
 
 
 def keys(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> Iterator[list[Key]]:
     """The keys of all rows, by a server-side cursor."""
     query = sql.SQL("SELECT {}::text FROM {}").format(sql.Identifier(KEY), _present(ref, shape))
-    with connection.transaction(), connection.cursor(name=f"keys_{uuid4().hex}") as cursor:
+    with connection.cursor(name=f"keys_{uuid4().hex}") as cursor:
         # Whoever reads them may take its time between two lists.
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         cursor.execute(query, [])
@@ -77,9 +98,8 @@ def kept(connection: psycopg.Connection, ref: TableRef, shape: Shape) -> int:
 
 def _counted(connection: psycopg.Connection, found_in: sql.Composed) -> int:
     query = sql.SQL("SELECT count(*) FROM {}").format(found_in)
-    with connection.transaction():
-        connection.execute("SET LOCAL statement_timeout = 0")
-        row = connection.execute(query, []).fetchone()
+    connection.execute("SET LOCAL statement_timeout = 0")
+    row = connection.execute(query, []).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -9,11 +9,13 @@ import orjson
 from warp.change import Write
 from warp.destinations.base import Written
 from warp.destinations.kept import note
-from warp.destinations.postgresql.names import extra_name, key_cell
+from warp.destinations.postgresql.names import extra_name, fits_key_column, key_cell, key_type
 from warp.destinations.postgresql.page import Page
 from warp.destinations.postgresql.types import NULL, encoders, escape, readable
+from warp.errors import Poison
 from warp.evolution.rules import Layout
 from warp.evolution.shape import Shape
+from warp.history import HistoryRow
 from warp.values import Kind, Value, exact_json
 
 KEY, TS, EXTRA = "_id", "_warp_ts", "_extra"
@@ -27,6 +29,20 @@ def columns(shape: Shape) -> list[str]:
     """The columns of a line of `lines`, or `history_lines`, in order."""
     more = HISTORY_COLUMNS if shape.layout is Layout.HISTORY else ()
     return [*OWN_COLUMNS, *(column.name for column in shape.columns.values()), *more]
+
+
+def require_keys(shape: Shape, states: Iterable[Write | HistoryRow]) -> None:
+    """Raises Poison where PostgreSQL has refused to let the key column take the key of one of these."""
+    if not shape.key_refused:
+        return
+    for state in states:
+        if not fits_key_column(shape, state.key):
+            raise Poison(
+                f"_id of kind {state.key.kind} does not fit the key column {key_type(shape).as_string()}, which "
+                f"PostgreSQL refuses to make text: {shape.key_refused}",
+                remedy="drop what rests on the column _id (a view, a foreign key, an index, a publication's WHERE); "
+                "then: cartridge-warp dlq replay, which tries again",
+            )
 
 
 def lines(shape: Shape, writes: Iterable[Write], written: Written) -> Iterator[str]:
@@ -65,8 +81,10 @@ def lines(shape: Shape, writes: Iterable[Write], written: Written) -> Iterator[s
             for index in page.overflow(cells[len(OWN_COLUMNS) :]):
                 cells[index + len(OWN_COLUMNS)] = NULL
                 extra = extra or {}
-                extra[fields[index]] = record[fields[index]]
-                written.kept[fields[index], "row_too_wide"] += 1
+                # The value of a text may be there already, and counted.
+                if fields[index] not in extra:
+                    extra[fields[index]] = record[fields[index]]
+                    written.kept[fields[index], "row_too_wide"] += 1
         cells[0] = escape(key_cell(shape, key))
         cells[1] = str(ts)
         if extra is not None:

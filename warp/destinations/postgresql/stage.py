@@ -67,9 +67,16 @@ class Stages:
         self._fresh.clear()
 
 
-def fill(connection: psycopg.Connection, stage: sql.Identifier, lines: Iterable[str]) -> None:
-    """Put lines of COPY text into a staging table."""
-    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY {} FROM STDIN").format(stage)) as copy:
+_MORE = "/* {} s more */ "
+MORE_SECONDS = r"^/\* ([0-9]+) s more \*/"
+"""Finds in a COPY how much longer than others it may wait for its client, in seconds."""
+
+
+def fill(connection: psycopg.Connection, stage: sql.Identifier, lines: Iterable[str], more_seconds: int = 0) -> None:
+    """Put lines of COPY text into a staging table. `more_seconds`: how much longer a line may take than usual."""
+    comment = sql.SQL(_MORE.format(more_seconds) if more_seconds else "")
+    statement = comment + sql.SQL("COPY {} FROM STDIN").format(stage)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
         piece: list[str] = []
         size = 0
         for line in lines:

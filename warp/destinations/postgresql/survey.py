@@ -85,8 +85,7 @@ class PostgresSurvey:
     def columns(self, shape: Shape) -> dict[str, str]:
         if shape.layout is Layout.HISTORY:
             return history.column_types(shape)
-        key = "bigint" if key_type(shape).as_string() == "bigint" else "text"
-        own = {KEY: key, TS: "bigint", EXTRA: SQL_TYPES[Kind.JSON]}
+        own = {KEY: key_type(shape).as_string(), TS: "bigint", EXTRA: SQL_TYPES[Kind.JSON]}
         fields = {column.name: SQL_TYPES[column.kind] for column in shape.columns.values()}
         return own | fields | (_SOFT_TYPES if shape.soft_delete else {})
 

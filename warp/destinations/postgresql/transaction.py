@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from time import monotonic
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -10,10 +12,10 @@ from psycopg import sql
 from warp.change import Delete, Partition, TableRef, Write, cluster_seconds
 from warp.destinations.base import PartitionState, Written
 from warp.destinations.kept import refusal
-from warp.destinations.postgresql import history
+from warp.destinations.postgresql import client, history
 from warp.destinations.postgresql.errors import translated
-from warp.destinations.postgresql.names import key_cell, key_type, parametric, target
-from warp.destinations.postgresql.rows import KEY, TS, columns, lines
+from warp.destinations.postgresql.names import fits_key_column, key_cell, key_type, parametric, target
+from warp.destinations.postgresql.rows import KEY, TS, columns, lines, require_keys
 from warp.destinations.postgresql.stage import Stages, fill
 from warp.errors import Transient, WarpError
 from warp.evolution.rules import Layout
@@ -39,10 +41,22 @@ class PostgresTransaction:
         self._used: list[sql.Identifier] = []
         self._letters: bool | None = None
         self._share: int | None = None
+        self._patience_ms = client.IDLE_TIMEOUT_MS
+        self._spoke = monotonic()
 
     def lock_partition(self, partition: Partition) -> PartitionState | None:
         self._share = partition.number
         return progress.lock_partition(self._connection, partition)
+
+    def expect_decoding(self, size: int) -> None:
+        if size > client.LARGE:
+            patience = client.IDLE_TIMEOUT_MS + client.IDLE_MS_PER_MB * size // 10**6
+            self._patience_ms = max(self._patience_ms, patience)
+        elif monotonic() - self._spoke < client.HEARTBEAT_SECONDS:
+            return
+        limit = sql.SQL("SET LOCAL idle_in_transaction_session_timeout = {}")
+        self._connection.execute(limit.format(sql.Literal(self._patience_ms)))
+        self._spoke = monotonic()
 
     def lock_chunk(self, ref: TableRef, chunk: int) -> Chunk | None:
         self._share = ledger.share_of_chunk(chunk)
@@ -74,10 +88,11 @@ class PostgresTransaction:
     def append(self, ref: TableRef, shape: Shape, rows: Sequence[HistoryRow]) -> Written:
         if not rows:
             return Written()
+        require_keys(shape, rows)
         written = Written()
         stage = self._empty_stage(ref, shape)
         with translated(self._where), self._connection.transaction():
-            fill(self._connection, stage, history.history_lines(shape, rows, written))
+            self._fill(stage, history.history_lines(shape, rows, written))
             written.appended = history.append(self._connection, ref, shape, stage)
             history.end_late(self._connection, ref, shape, rows)
         written.stale = len(rows) - written.appended
@@ -94,16 +109,21 @@ class PostgresTransaction:
     def _write(self, ref: TableRef, shape: Shape, writes: Sequence[Write], statement: sql.SQL) -> Written:
         if not writes:
             return Written()
+        require_keys(shape, writes)
         written = Written()
         stage = self._empty_stage(ref, shape)
         with translated(self._where), self._connection.transaction():
-            fill(self._connection, stage, lines(shape, sorted(writes, key=_key_text), written))
+            self._fill(stage, lines(shape, sorted(writes, key=_key_text), written))
             if poison := refusal(shape, written):
                 raise poison
             written.upserted = self._connection.execute(_upsert(statement, ref, shape, stage)).rowcount
         written.stale = len(writes) - written.upserted
         written.superseded = self._supersede(ref, writes)
         return written
+
+    def _fill(self, stage: sql.Identifier, rows: Iterable[str]) -> None:
+        # What took long to decode may take long to write.
+        fill(self._connection, stage, rows, (self._patience_ms - client.IDLE_TIMEOUT_MS) // 1000)
 
     def _empty_stage(self, ref: TableRef, shape: Shape) -> sql.Identifier:
         stage = self._stages.stage(self._connection, ref, shape)
@@ -128,17 +148,19 @@ class PostgresTransaction:
     ) -> Written:
         if not deletes:
             return Written()
-        cells = [key_cell(shape, delete.key) for delete in deletes]
-        stamps = [delete.ts for delete in deletes]
         if tombstones:
             self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [str(ref)])
         statement = (_SOFT_DELETE if soft else _DELETE).format(
             table=parametric(*target(ref)), key=sql.Identifier(KEY), ts=sql.Identifier(TS), type=key_type(shape)
         )
-        values = [cells, stamps, [cluster_seconds(stamp) for stamp in stamps]] if soft else [cells, stamps]
+        # Where the column holds no such key, there is no row; a load may come when it does.
+        held = [delete for delete in deletes if fits_key_column(shape, delete.key)]
+        values = _cells(shape, held)
+        if soft:
+            values.append([cluster_seconds(delete.ts) for delete in held])
         with translated(self._where), self._connection.transaction():
             if tombstones:
-                progress.bury(self._connection, ref, cells, stamps)
+                progress.bury(self._connection, ref, *_cells(shape, deletes))
             done = self._connection.execute(statement, values).rowcount
         return Written(deleted=done, stale=len(deletes) - done, superseded=self._supersede(ref, deletes))
 
@@ -149,8 +171,8 @@ class PostgresTransaction:
         assert self._share is not None, "nothing is locked"
         ledger.count(self._connection, ref, self._share, kept)
 
-    def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int) -> None:
-        progress.shrink_chunk(self._connection, ref, chunk, lower, rows)
+    def shrink_chunk(self, ref: TableRef, chunk: int, lower: bytes, rows: int, *, first: bytes) -> None:
+        progress.shrink_chunk(self._connection, ref, chunk, lower, rows, first=first)
 
     def finish_chunk(self, ref: TableRef, chunk: int) -> None:
         progress.finish_chunk(self._connection, ref, chunk)
@@ -173,6 +195,10 @@ class PostgresTransaction:
 
     def unblock(self, ref: TableRef) -> None:
         progress.unblock(self._connection, ref)
+
+
+def _cells(shape: Shape, deletes: Sequence[Delete]) -> list[Sequence[Any]]:
+    return [[key_cell(shape, delete.key) for delete in deletes], [delete.ts for delete in deletes]]
 
 
 def _key_text(write: Write) -> str:

@@ -24,7 +24,9 @@ _MILLISECONDS = "jsonb_build_object('$date', jsonb_build_object('$numberLong', {
     "(round(extract(epoch FROM {0}) * 1000)::bigint)::text"
 )
 _ISO = "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-_DECIMAL = "jsonb_build_object('$numberDecimal', {0}::text)"
+_NO_DECIMAL = "scale({0}) = 0 AND length(rtrim(abs({0})::text, '0')) > 34"
+"""Numbers with more digits than a Decimal128 has: doubles, of which a decimal column takes those that are whole."""
+_DECIMAL = f"CASE WHEN {_NO_DECIMAL} THEN {{1}} ELSE jsonb_build_object('$numberDecimal', {{0}}::text) END"
 _OBJECT_ID = "jsonb_build_object('$oid', {0})"
 _WHOLE = "CASE WHEN {0}::text ~ '^-?[0-9]+$' THEN {0}::text || '.0' ELSE {0}::text END"
 
@@ -32,7 +34,7 @@ _EXACT = {
     Kind.BOOL: "to_jsonb({0})",
     Kind.INT: "jsonb_build_object('$numberLong', {0}::text)",
     Kind.DOUBLE: f"jsonb_build_object('$numberDouble', {_WHOLE})",
-    Kind.DECIMAL: _DECIMAL,
+    Kind.DECIMAL: _DECIMAL.format("{0}", "jsonb_build_object('$numberDouble', {0}::double precision::text)"),
     Kind.OBJECT_ID: _OBJECT_ID,
     Kind.BINARY: _BYTES,
     Kind.UUID: _UUID,
@@ -51,7 +53,7 @@ _ANY = {
     Kind.BOOL: "to_jsonb({0})",
     Kind.INT: "to_jsonb({0})",
     Kind.DOUBLE: "to_jsonb({0})",
-    Kind.DECIMAL: _DECIMAL,
+    Kind.DECIMAL: _DECIMAL.format("{0}", "to_jsonb({0}::double precision)"),
     Kind.STRING: "to_jsonb({0})",
     Kind.OBJECT_ID: _OBJECT_ID,
     Kind.BINARY: _BYTES,

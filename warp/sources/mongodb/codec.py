@@ -74,9 +74,13 @@ def _decimal(value: Decimal128) -> Value:
 
 
 def _binary(value: Binary) -> Value:
-    if value.subtype == bson.binary.UUID_SUBTYPE and len(value) == 16:
+    if _is_uuid(value):
         return UUID(bytes=bytes(value))
     return Opaque(canonical_bytes(value), "binary_subtype")
+
+
+def _is_uuid(value: Binary) -> bool:
+    return value.subtype == bson.binary.UUID_SUBTYPE and len(value) == 16
 
 
 _SCALARS: dict[type, Callable[[Any], Value]] = {
@@ -121,6 +125,8 @@ def key_of(value: Any) -> Key:
         return Key(KeyKind.STRING, value)
     if value.__class__ is Symbol:
         return Key(KeyKind.STRING, value.text)
+    if value.__class__ is Binary and _is_uuid(value):
+        return Key(KeyKind.UUID, str(UUID(bytes=bytes(value))))
     number = _canonical_number(value)
     if number.__class__ is int:
         return Key(KeyKind.INT, str(number))
@@ -136,6 +142,8 @@ def key_value(key: Key) -> Any:
             return key.text
         case KeyKind.INT:
             return _int64(key.text)
+        case KeyKind.UUID:
+            return Binary(UUID(key.text).bytes, bson.binary.UUID_SUBTYPE)
         case KeyKind.JSON:
             return parse(orjson.loads(key.text))
 
@@ -226,6 +234,8 @@ def hash_of(key: Key) -> int:
         case KeyKind.STRING:
             text = key.text.encode("utf-8", "surrogateescape") + b"\0"
             return zlib.crc32(struct.pack("<i", len(text)) + text)
+        case KeyKind.UUID:
+            return key_hash(encode({"_id": key_value(key)}))
         case KeyKind.JSON if isinstance(value := key_value(key), _HASHED):
             return key_hash(encode({"_id": value}))
         case _:

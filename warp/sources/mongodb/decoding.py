@@ -14,7 +14,7 @@ from struct import Struct
 from typing import Any
 
 import bson
-from bson import Code, CodecOptions, ObjectId
+from bson import Code, CodecOptions, MaxKey, MinKey, ObjectId
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError, InvalidBSON
 
@@ -101,15 +101,27 @@ def _object(raw: bytes, at: int) -> dict[str, Any] | Pairs:
 
 def _elements(raw: bytes, at: int) -> list[tuple[str, Any]]:
     """The names and values of the object or array that begins there."""
-    found = []
+    found: list[tuple[str, Any]] = []
     end = at + _int32(raw, at) - 1
     at += 4
     while at < end:
         kind = raw[at]
         name, at = _c_string(raw, at + 1)
-        value, at = _READERS.get(kind, _as_pymongo)(kind, raw, at)
+        if kind in _CONSTANTS:
+            value = _CONSTANTS[kind]
+        elif kind in _NUMBERS:
+            number = _NUMBERS[kind]
+            value = number.unpack_from(raw, at)[0]
+            at += number.size
+        else:
+            value, at = _READERS.get(kind, _as_pymongo)(kind, raw, at)
         found.append((name, value))
     return found
+
+
+_CONSTANTS = {0x0A: None, 0x7F: MaxKey(), 0xFF: MinKey()}
+_NUMBERS = {0x01: Struct("<d"), 0x10: _INT32}
+"""Read here as pymongo reads them, for speed: a document may hold millions."""
 
 
 def _as_pymongo(kind: int, raw: bytes, at: int) -> tuple[Any, int]:

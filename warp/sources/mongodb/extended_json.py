@@ -55,13 +55,18 @@ def relaxed(value: Any, *, suspicious: bool) -> str:
 
     `suspicious` says that `WRAPPER_NAME` was found in the bytes it came from. Raises NotRelaxed.
     """
+    text = _written(value)
+    doubtful = suspicious or b"\\u0000" in text or b"null" in text or b"-0.0" in text or _EXPONENT.search(text)
+    if doubtful and _not_finite(value):
+        text = _written(_with_wrappers(value))
+    return text.decode()
+
+
+def _written(value: Any) -> bytes:
     try:
-        text = orjson.dumps(value, _relaxed_leaf, _FAST)
+        return orjson.dumps(value, _relaxed_leaf, _FAST)
     except orjson.JSONEncodeError:
         raise NotRelaxed from None
-    if suspicious or b"\\u0000" in text or b"null" in text or b"-0.0" in text or _EXPONENT.search(text):
-        _refuse_inexact(value)
-    return text.decode()
 
 
 _EXPONENT = re.compile(rb"[0-9]e\+?[0-9]")
@@ -79,28 +84,55 @@ def _relaxed_leaf(value: Any) -> Any:
     return _leaf(value)
 
 
-def _refuse_inexact(value: Any) -> None:
-    """Raises NotRelaxed for what orjson or jsonb would change: NaN (null), -0.0 (0), U+0000, names of wrappers, and
-    doubles whose shortest digits, which jsonb takes for an integer, are another integer than the double is."""
+def _not_finite(value: Any) -> bool:
+    """Whether there are NaN or infinities, which orjson writes as null.
+
+    Raises NotRelaxed for what orjson or jsonb would change: -0.0 (0), U+0000, names of wrappers, and doubles whose
+    shortest digits, which jsonb takes for an integer, are another integer than the double is.
+    """
+    kind = value.__class__
+    if kind is str or kind is Code:
+        if "\0" in value:
+            raise NotRelaxed
+        return False
+    if kind is float:
+        if not isfinite(value):
+            return True
+        if value == 0 and copysign(1, value) < 0:
+            raise NotRelaxed
+        if 1e16 <= abs(value) < 2**64 and int(Decimal(repr(value))) != int(value):
+            raise NotRelaxed
+        return False
+    if kind is DBRef:
+        value = dict(value.as_doc())
+    items = value
+    if kind is not list:
+        if not WRAPPERS.isdisjoint(value) or "\0" in "".join(value):
+            raise NotRelaxed
+        items = value.values()
+    found = False
+    for item in items:  # all of them: one that follows may have to be refused
+        if item.__class__ in _INSPECTED and _not_finite(item):
+            found = True
+    return found
+
+
+_INSPECTED = frozenset({str, Code, float, dict, list, DBRef})
+
+
+def _with_wrappers(value: Any) -> Any:
+    """The value with `$numberDouble` for what is not finite, as the specification has it."""
     match value:
         case dict():
-            if not WRAPPERS.isdisjoint(value) or any("\0" in name for name in value):
-                raise NotRelaxed
-            for item in value.values():
-                _refuse_inexact(item)
+            return {name: _with_wrappers(item) for name, item in value.items()}
         case list():
-            for item in value:
-                _refuse_inexact(item)
+            return [_with_wrappers(item) for item in value]
         case DBRef():
-            _refuse_inexact(dict(value.as_doc()))
-        case float():
-            if not isfinite(value) or (value == 0 and copysign(1, value) < 0):
-                raise NotRelaxed
-            if 1e16 <= abs(value) < 2**64 and int(Decimal(repr(value))) != int(value):
-                raise NotRelaxed
-        case str():
-            if "\0" in value:
-                raise NotRelaxed
+            return _with_wrappers(dict(value.as_doc()))
+        case float() if not isfinite(value):
+            return exact_double(value)
+        case _:
+            return value
 
 
 def canonical(value: Any) -> Any:

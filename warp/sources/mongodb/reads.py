@@ -8,7 +8,7 @@ that touch leave nothing out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
@@ -37,6 +37,9 @@ LOOKUP = 1000
 """Keys in one `$in`; measured best at 1,000 (docs/decisions.md)."""
 BATCH = 5_000
 """Documents in one list; the server ends a batch at 16 MB before that."""
+
+PART = 1024 * 1024
+"""Bytes that a lookup decodes at a time."""
 
 _RAW = CodecOptions(document_class=RawBSONDocument)
 _ID_INDEX = {"_id": 1}
@@ -105,10 +108,20 @@ def by_key(taken: Snapshot, collection: str, keys: Sequence[Key]) -> Iterator[di
         yield from decode_all(raw)
 
 
-def as_of(taken: Snapshot, collection: str, keys: Sequence[Key], fields: Form | None = None) -> Iterator[AsOf]:
-    """The documents of those keys, as keys and records."""
+def as_of(
+    taken: Snapshot,
+    collection: str,
+    keys: Sequence[Key],
+    fields: Form | None = None,
+    decoding: Callable[[int], object] = lambda _: None,
+) -> Iterator[AsOf]:
+    """The documents of those keys, as keys and records; `decoding` is told of each part's size before."""
     for raw in _by_key(taken, collection, keys):
-        yield AsOf(taken.ts, _split(raw, fields))
+        found: list[tuple[Key, Record]] = []
+        for part in _parts(raw):
+            decoding(len(part))
+            found += _split(part, fields)
+        yield AsOf(taken.ts, found)
 
 
 def documents(taken: Snapshot, collection: str, chunk: Chunk) -> Iterator[list[dict[str, Any]]]:
@@ -121,7 +134,11 @@ def pieces(taken: Snapshot, collection: str, chunk: Chunk, fields: Form | None =
     """All documents of a range, as keys and records. The last document's key is where the rest begins."""
     for raw in _in_range(taken, collection, chunk):
         found = _split(raw, fields)
-        yield Piece(documents=found, rest=encode({"_id": key_value(found[-1][0])}), ts=taken.ts)
+        yield Piece(documents=found, first=_bound(found[0][0]), rest=_bound(found[-1][0]), ts=taken.ts)
+
+
+def _bound(key: Key) -> bytes:
+    return encode({"_id": key_value(key)})
 
 
 def inspected(taken: Snapshot, collection: str, chunk: Chunk, fields: Form | None = None) -> Iterator[list[Inspected]]:
@@ -201,6 +218,16 @@ def _range(chunk: Chunk) -> dict[str, Any]:
     if chunk.upper is not None:
         query["max"] = RawBSONDocument(chunk.upper)
     return query
+
+
+def _parts(raw: bytes) -> Iterator[bytes]:
+    """The documents, in parts of about PART bytes or of one document."""
+    begin = 0
+    for start in starts_of(raw) if len(raw) > PART else ():
+        if start - begin > PART:
+            yield raw[begin:start]
+            begin = start
+    yield raw[begin:]
 
 
 def _split(raw: bytes, fields: Form | None) -> list[tuple[Key, Record]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bson import Timestamp
@@ -139,10 +139,17 @@ class MongoSource:
         return hash_of(key)
 
     def lookup(
-        self, schema: str, table: str, keys: Sequence[Key], after: int, fields: Form | None = None
+        self,
+        schema: str,
+        table: str,
+        keys: Sequence[Key],
+        after: int,
+        fields: Form | None = None,
+        *,
+        decoding: Callable[[int], object] = lambda _: None,
     ) -> Iterator[AsOf]:
         with translated(self._where), reads.snapshot(self._client, schema, after) as taken:
-            yield from reads.as_of(taken, table, keys, fields)
+            yield from reads.as_of(taken, table, keys, fields, decoding)
 
     def split(self, schema: str, table: str, documents: int) -> Iterator[Chunk]:
         with translated(self._where):
